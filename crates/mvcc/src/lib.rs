@@ -1,0 +1,1 @@
+//! Revisions, views, compaction, hashing, watch hub.

@@ -1,0 +1,1 @@
+//! One member as a pure machine.

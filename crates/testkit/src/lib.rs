@@ -1,0 +1,1 @@
+//! Text-case runner, models, reference-binary fixtures.
