@@ -2,14 +2,16 @@
 //!
 //! - `codegen [--check]`: writes the Rust code of `proto/*.proto` into the crates that hold it, or checks that it is
 //!   fresh. No system protoc is used.
+//! - `rooms`: checks the direction of dependencies between the crates.
 
 mod codegen;
+mod rooms;
 
 use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: cargo xtask codegen [--check]";
+const USAGE: &str = "usage: cargo xtask codegen [--check] | rooms";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
+        ["rooms"] => rooms::check(),
         _ => Err(USAGE.into()),
     };
     match outcome {
