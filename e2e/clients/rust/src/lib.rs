@@ -1,0 +1,1 @@
+//! Holds nothing: the suite is in `tests/`.
