@@ -1,0 +1,5 @@
+//! End-to-end checks of the release binaries beside the reference: servers as child processes on loopback, and the
+//! programs in `src/bin` that drive them.
+
+pub mod differential;
+pub mod process;
