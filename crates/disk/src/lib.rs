@@ -4,9 +4,15 @@
 //! run full, fail and stall, so that everything above runs the same code under test and in production.
 //! This room knows no format and no thread.
 
+mod mem;
+mod real;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+pub use mem::{Counters, Fault, MemDisk, Operation, SECTOR};
+pub use real::RealDisk;
 
 /// How a file is opened. Reading is always allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
