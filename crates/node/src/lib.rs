@@ -1,1 +1,30 @@
-//! One member as a pure machine.
+//! One member as a pure machine: raft, proposals, read index, lease deadlines, boot from a directory.
+//!
+//! Three owners, each a value that is driven from outside and blocks on nothing but the disk it was given:
+//! - [`Node`]: takes [`Event`]s and the time, hands back [`Action`]s. It never touches a disk.
+//! - [`LogWriter`]: owns the log; carries out [`Batch`]es and answers [`Persisted`].
+//! - [`Applier`]: owns the state; carries out [`ApplyBatch`]es and answers [`Applied`], replies and watch events.
+//!
+//! [`boot::boot`] makes the three from a data directory. This room knows no thread, socket or clock: time is a monotonic
+//! [`Now`] passed in, randomness a seed, the disk a trait.
+
+mod action;
+pub mod applier;
+pub mod boot;
+mod compactor;
+mod config;
+mod event;
+mod ids;
+mod lessor;
+mod log_writer;
+mod node;
+
+pub use action::{Action, ApplyBatch, Batch, LeaseTime, Outcome, Role, SnapshotRecord};
+pub use config::{AutoCompaction, Config};
+pub use event::{
+    Applied, AppliedConfChange, Event, LeaseChange, Now, Persisted, Proposal, ProposalKind, Ticket, VersionReport,
+};
+pub use ids::{RequestIds, cluster_id, member_id};
+pub use applier::{Applier, CommitDone, CommitJob, Output};
+pub use log_writer::{LogError, LogWriter};
+pub use node::{Node, Status};
