@@ -1,0 +1,1 @@
+//! Field checks of requests, run at the door before the proposal.

@@ -1,0 +1,1 @@
+//! Keys: put, range, delete and transactions.

@@ -1,0 +1,135 @@
+//! Leases: their grants and the keys that hang on them. Deadlines are the node's.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use imbl::{OrdMap, OrdSet};
+use proto::leasepb;
+
+/// Smallest TTL at the default timing: ceil(1.5 x election timeout).
+pub const TTL_SECS_MIN_DEFAULT: i64 = 2;
+/// Largest TTL a grant may ask for, in seconds.
+pub const TTL_SECS_MAX: i64 = 9_000_000_000;
+
+/// One lease with its keys, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lease {
+    pub id: i64,
+    /// The granted TTL, in seconds.
+    pub ttl_secs: i64,
+    /// The remainder at the last checkpoint; 0 = none, the full TTL.
+    pub remaining_secs: i64,
+    pub keys: OrdSet<Bytes>,
+}
+
+/// All leases. Cloning is O(1): the view of a published moment.
+#[derive(Clone, Debug, Default)]
+pub struct Leases {
+    by_id: OrdMap<i64, Lease>,
+}
+
+impl Leases {
+    pub fn get(&self, id: i64) -> Option<&Lease> {
+        self.by_id.get(&id)
+    }
+
+    /// All leases by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.by_id.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
+
+/// The applier's half: the leases, and for each key that has one, which.
+#[derive(Debug, Default)]
+pub(crate) struct LeaseTable {
+    leases: Leases,
+    of_key: BTreeMap<Bytes, i64>,
+}
+
+impl LeaseTable {
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// Takes in a stored or new lease; one of the same id is replaced, keys and all.
+    pub(crate) fn insert(&mut self, lease: Lease) {
+        self.leases.by_id.insert(lease.id, lease);
+    }
+
+    /// Takes a lease out, its keys with it.
+    pub(crate) fn remove(&mut self, id: i64) -> Option<Lease> {
+        let lease = self.leases.by_id.remove(&id)?;
+        for key in &lease.keys {
+            self.of_key.remove(key);
+        }
+        Some(lease)
+    }
+
+    /// Sets the remainder of a lease; `None` where the lease is unknown.
+    pub(crate) fn checkpoint(&mut self, id: i64, remaining_secs: i64) -> Option<&Lease> {
+        let lease = self.leases.by_id.get_mut(&id)?;
+        lease.remaining_secs = remaining_secs;
+        Some(lease)
+    }
+
+    /// Moves a key to a lease, or to none (0). False where the lease is unknown: the key then hangs on none.
+    pub(crate) fn attach(&mut self, key: &Bytes, id: i64) -> bool {
+        let old = self.of_key.get(key).copied().unwrap_or(0);
+        if old == id {
+            return true;
+        }
+        if old != 0 {
+            self.detach(key);
+        }
+        if id == 0 {
+            return true;
+        }
+        let Some(lease) = self.leases.by_id.get_mut(&id) else {
+            return false;
+        };
+        lease.keys.insert(key.clone());
+        self.of_key.insert(key.clone(), id);
+        true
+    }
+
+    fn detach(&mut self, key: &Bytes) {
+        if let Some(id) = self.of_key.remove(key)
+            && let Some(lease) = self.leases.by_id.get_mut(&id)
+        {
+            lease.keys.remove(key);
+        }
+    }
+
+    /// Frees every key in `[start, end)` from its lease; `end` `None` = to the end of the keys.
+    pub(crate) fn detach_range(&mut self, start: &Bytes, end: Option<&Bytes>) {
+        if self.of_key.is_empty() || end.is_some_and(|end| end <= start) {
+            return;
+        }
+        let upper = end.map_or(Bound::Unbounded, Bound::Excluded);
+        let keys: Vec<Bytes> =
+            self.of_key.range::<Bytes, _>((Bound::Included(start), upper)).map(|(key, _)| key.clone()).collect();
+        for key in &keys {
+            self.detach(key);
+        }
+    }
+}
+
+impl Lease {
+    /// The stored form.
+    pub(crate) fn to_proto(&self) -> leasepb::Lease {
+        leasepb::Lease { id: self.id, ttl: self.ttl_secs, remaining_ttl: self.remaining_secs }
+    }
+
+    pub(crate) fn from_proto(stored: leasepb::Lease) -> Lease {
+        Lease { id: stored.id, ttl_secs: stored.ttl, remaining_secs: stored.remaining_ttl, keys: OrdSet::new() }
+    }
+}
