@@ -1,7 +1,12 @@
 //! Versions: of a release, of the cluster, of the storage; downgrade state.
 
+mod downgrade;
+mod requirement;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use requirement::required;
 
 /// A release, `major.minor.patch`. Cluster and storage versions have patch 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
