@@ -10,10 +10,12 @@
 //! - [`SnapFiles`] keeps the `.snap` files, [`MemberDir`] knows the paths around them and purges old files.
 
 mod error;
+mod frame;
 mod log;
 mod member;
 mod names;
 mod open;
+mod reader;
 mod snap;
 
 pub use error::WalError;
