@@ -1,0 +1,87 @@
+//! What a range asks for.
+
+use bytes::Bytes;
+use proto::etcdserverpb as pb;
+
+/// The order of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortOrder {
+    /// By key as it comes; with a target other than the key this is as ascending, but only the first limit + 1 keys take part.
+    #[default]
+    None,
+    Ascend,
+    Descend,
+}
+
+/// What the answer is sorted by. Equal ones stand in key order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortTarget {
+    #[default]
+    Key,
+    Version,
+    Create,
+    Mod,
+    Value,
+}
+
+/// Whether values are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeysOnly {
+    #[default]
+    No,
+    /// Answered from the index alone: `lease` is 0 too (3.7).
+    FromIndex,
+    /// Answered from the records, whose `lease` stands (up to 3.6).
+    FromRecords,
+}
+
+/// A Range request past the door. Filters are inclusive bounds, 0 = off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RangeQuery {
+    pub key: Bytes,
+    /// Empty = one key; a single zero byte = all keys from `key` on; else exclusive.
+    pub range_end: Bytes,
+    /// 0 or less = none.
+    pub limit: i64,
+    /// 0 or less = the current one.
+    pub revision: i64,
+    pub sort_order: SortOrder,
+    pub sort_target: SortTarget,
+    pub keys_only: KeysOnly,
+    pub count_only: bool,
+    pub min_mod_revision: i64,
+    pub max_mod_revision: i64,
+    pub min_create_revision: i64,
+    pub max_create_revision: i64,
+}
+
+impl From<&pb::RangeRequest> for RangeQuery {
+    /// By the rules of 3.7. Unknown sort options, which the door refuses, count as none.
+    fn from(request: &pb::RangeRequest) -> RangeQuery {
+        use pb::range_request::{SortOrder as PbOrder, SortTarget as PbTarget};
+        RangeQuery {
+            key: request.key.clone(),
+            range_end: request.range_end.clone(),
+            limit: request.limit,
+            revision: request.revision,
+            sort_order: match request.sort_order() {
+                PbOrder::None => SortOrder::None,
+                PbOrder::Ascend => SortOrder::Ascend,
+                PbOrder::Descend => SortOrder::Descend,
+            },
+            sort_target: match request.sort_target() {
+                PbTarget::Key => SortTarget::Key,
+                PbTarget::Version => SortTarget::Version,
+                PbTarget::Create => SortTarget::Create,
+                PbTarget::Mod => SortTarget::Mod,
+                PbTarget::Value => SortTarget::Value,
+            },
+            keys_only: if request.keys_only { KeysOnly::FromIndex } else { KeysOnly::No },
+            count_only: request.count_only,
+            min_mod_revision: request.min_mod_revision,
+            max_mod_revision: request.max_mod_revision,
+            min_create_revision: request.min_create_revision,
+            max_create_revision: request.max_create_revision,
+        }
+    }
+}
