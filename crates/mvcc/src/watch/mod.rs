@@ -1,0 +1,1 @@
+//! Watchers over the events of the store.
