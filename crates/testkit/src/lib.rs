@@ -1,1 +1,3 @@
 //! Text-case runner, models, reference-binary fixtures.
+
+pub mod datadriven;
