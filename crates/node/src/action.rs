@@ -28,8 +28,8 @@ pub enum Action {
     /// The members' versions are wanted: ask each other member's `/version`, then [`crate::Event::Versions`].
     /// Only sent where there are other members.
     AskVersions,
-    /// The storage shall be brought to this version (to the applier).
-    MigrateStorage { to: state::Version },
+    /// The member's name and client URLs are known to the cluster: it is ready to serve.
+    Published,
     /// To the applier: hand the state, sealed at its applied index, to this peer.
     SendSnapshot(Message),
     /// Old log segments and snapshot files may be removed.

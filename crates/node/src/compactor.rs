@@ -113,13 +113,13 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Runs a compactor for some minutes over a store whose revision is the minute; gives (minute, target) pairs.
+    /// Runs a compactor for some minutes over a store whose revision is the minute plus one; gives (minute, target) pairs.
     fn run(mode: AutoCompaction, minutes: u32) -> Vec<(u32, i64)> {
-        let mut compactor = Compactor::new(mode, Duration::ZERO, 0);
+        let mut compactor = Compactor::new(mode, Duration::ZERO, 1);
         let mut out = Vec::new();
         for minute in 1..=minutes {
             let now = MINUTE * minute;
-            if let Some(target) = compactor.look(now, i64::from(minute), true) {
+            if let Some(target) = compactor.look(now, i64::from(minute) + 1, true) {
                 compactor.proposed(1, target);
                 compactor.compacted(target, now);
                 out.push((minute, target));
@@ -128,16 +128,17 @@ mod tests {
         out
     }
 
+    /// The revision compacted to is that of one look before the period began, as in etcd.
     #[test]
     fn seventy_two_hours_first_after_them_then_hourly() {
         let hour = Duration::from_secs(3600);
         let got = run(AutoCompaction::Periodic(72 * hour), 75 * 60);
-        assert_eq!(got, [(72 * 60, 0), (73 * 60, 60), (74 * 60, 120), (75 * 60, 180)].map(|(m, t): (u32, i64)| (m, t)));
+        assert_eq!(got, [(72 * 60, 1), (73 * 60, 55), (74 * 60, 115), (75 * 60, 175)]);
     }
 
     #[test]
     fn half_an_hour_every_half_hour() {
-        assert_eq!(run(AutoCompaction::Periodic(30 * MINUTE), 120), [(30, 0), (60, 30), (90, 60), (120, 90)]);
+        assert_eq!(run(AutoCompaction::Periodic(30 * MINUTE), 120), [(30, 1), (60, 28), (90, 58), (120, 88)]);
     }
 
     #[test]
@@ -162,6 +163,7 @@ mod tests {
         }
         assert_eq!(compactor.look(MINUTE * 10, 60, true), Some(1));
         compactor.proposed(9, 1);
-        assert_eq!(compactor.look(MINUTE * 11, 70, true), Some(50));
+        assert_eq!(compactor.look(MINUTE * 11, 70, true), Some(1));
+        assert_eq!(compactor.look(MINUTE * 12, 80, true), Some(50));
     }
 }

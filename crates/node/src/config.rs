@@ -42,6 +42,8 @@ pub struct Config {
     pub compat: Version,
     /// How often old log segments and snapshots are purged.
     pub purge_interval: Duration,
+    /// Bytes of entries that may wait for the disk or for a leader before clients are refused.
+    pub unsynced_bytes_max: usize,
     /// Whether a starting member with peers hastens its first election.
     pub initial_election_tick_advance: bool,
 }
@@ -63,6 +65,7 @@ impl Default for Config {
             lease_checkpoint_interval: Duration::from_secs(300),
             compat: Version::V3_7,
             purge_interval: Duration::from_secs(30),
+            unsynced_bytes_max: 64 << 20,
             initial_election_tick_advance: true,
         }
     }

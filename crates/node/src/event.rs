@@ -1,8 +1,10 @@
 //! What happens to a [`crate::Node`]: requests, messages, answers of the log writer and the applier.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use proto::etcdserverpb::Member;
 use proto::raftpb::{ConfChange, Message};
 use state::Version;
 
@@ -128,10 +130,18 @@ pub struct Applied {
     pub conf_changes: Vec<AppliedConfChange>,
     /// The cluster version after the batch; `None` while undecided.
     pub cluster_version: Option<Version>,
+    /// A downgrade of the cluster is under way.
+    pub downgrade_enabled: bool,
     /// The store's revision after the batch.
     pub revision: i64,
-    /// The database is over its quota and the alarm is not raised yet.
+    /// The database is over its quota: the alarm is to be raised.
     pub over_quota: bool,
     /// v2 keys with a TTL exist.
     pub v2_ttl_keys: bool,
+    /// The store's compact revision after the batch.
+    pub compact_revision: i64,
+    /// The revision of the auth store while authentication is on.
+    pub auth_revision: Option<u64>,
+    /// All members, sorted by id, where they changed.
+    pub members: Option<Arc<Vec<Member>>>,
 }

@@ -18,6 +18,7 @@ mod ids;
 mod lessor;
 mod log_writer;
 mod node;
+mod requests;
 
 pub use action::{Action, ApplyBatch, Batch, LeaseTime, Outcome, Role, SnapshotRecord};
 pub use config::{AutoCompaction, Config};

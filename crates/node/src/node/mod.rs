@@ -1,13 +1,47 @@
 //! The member itself: events and the time in, actions out.
+//!
+//! `mod.rs` takes events; `ready` turns what raft wants into actions; `time` does what the clock asks for; `duties` are a
+//! leader's (leases, versions, compaction) and the publication of the member's own name.
+
+mod core;
+mod duties;
+mod membership;
+mod proposals;
+mod reads;
+mod ready;
+mod time;
+mod versions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::{Action, Role};
+use bytes::Bytes;
+use proto::errors::ClientError;
+use proto::etcdserverpb::Member;
+use proto::raftpb::{ConfChange, HardState, Message, MessageType};
+
+use self::core::Core;
+use self::membership::{Peers, Rules};
+use self::proposals::Proposals;
+use self::reads::Reads;
+use self::ready::InFlight;
+use self::time::Timers;
+use crate::action::{Action, Outcome, Role};
+use crate::compactor::Compactor;
 use crate::config::Config;
-use crate::event::{Event, Now};
+use crate::event::{Applied, Event, Now, Proposal, ProposalKind, Ticket};
 use crate::ids::RequestIds;
+use crate::lessor::Lessor;
+
+pub(crate) use self::core::Log;
+
+/// Entries that the applier may lag behind before clients are refused.
+const APPLY_LAG_MAX: u64 = 5000;
+/// The same for the revocation of expired leases.
+const APPLY_LAG_MAX_LEASE_EXPIRY: u64 = 10_000;
+/// Bytes of entries in one raft message of proposals.
+const PROPOSAL_BATCH_BYTES: usize = 1 << 20;
 
 /// One member of a cluster. Owned by one driver, which does
 ///
@@ -18,9 +52,59 @@ use crate::ids::RequestIds;
 /// while let Some(action) = node.next_action() { … }
 /// ```
 pub struct Node {
+    id: u64,
     config: Config,
     ids: Arc<RequestIds>,
+    core: Core,
     actions: VecDeque<Action>,
+
+    /// Sequence number of the last batch given to the log writer.
+    seq: u64,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    /// A hard state that only moves the commit index; it waits for the next batch, or for someone who needs it.
+    lazy_hard_state: Option<HardState>,
+    lazy_responses: Vec<Message>,
+    durable_commit: u64,
+
+    /// What the applier has answered.
+    applied: Applied,
+    members: Arc<Vec<Member>>,
+    snapshot_index: u64,
+
+    batch: Vec<(Proposal, Duration)>,
+    proposals: Proposals,
+    reads: Reads,
+    lessor: Lessor,
+    /// Lease calls that wait until what was committed when they came is applied.
+    lease_calls: Vec<duties::LeaseCall>,
+    compactor: Compactor,
+    peers: Peers,
+    transfer: Option<duties::Transfer>,
+    publication: duties::Publication,
+    raising_no_space: Option<Duration>,
+    timers: Timers,
+
+    role: Role,
+    leader: u64,
+    had_leader: bool,
+    /// When the present leader was first seen.
+    leader_since: Duration,
+    /// An entry of the present term is committed here.
+    committed_in_term: bool,
+    /// Only voter and not yet elected since the start: campaigns without waiting.
+    starting: bool,
+    stopping: Option<duties::Stopping>,
+    counters: Counters,
+}
+
+/// What only counts up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    proposals_failed: u64,
+    leader_changes: u64,
+    reads_slow: u64,
+    reads_failed: u64,
 }
 
 /// What the member shows of itself.
@@ -35,7 +119,6 @@ pub struct Status {
     pub applied: u64,
     /// The last index in the log.
     pub last_index: u64,
-    pub is_learner: bool,
     /// Proposals of this member that were neither answered nor given up.
     pub proposals_pending: usize,
     pub proposals_failed: u64,
@@ -44,36 +127,109 @@ pub struct Status {
     pub read_indexes_failed: u64,
     /// Index of the last snapshot recorded.
     pub snapshot_index: u64,
+    /// Bytes of entries that are not known to be durable.
+    pub unsynced_bytes: usize,
+}
+
+/// What a node starts from; made by [`crate::boot`].
+pub(crate) struct Start {
+    pub id: u64,
+    pub config: Config,
+    pub ids: Arc<RequestIds>,
+    pub log: Log,
+    pub hard_state: HardState,
+    /// As the applier would say it: what is in the state already. `index` is that of the snapshot the log follows.
+    pub applied: Applied,
+    pub seed: u64,
 }
 
 impl Node {
-    /// Takes one event. Cheap; the work is done in [`Self::flush`].
-    pub fn handle(&mut self, _event: Event, _now: Now) {
-        todo!()
+    pub(crate) fn new(start: Start, now: Now) -> Result<Self, String> {
+        let Start { id, config, ids, log, hard_state, applied, seed } = start;
+        let timeout = config.request_timeout();
+        let core = Core::new(id, &config, log, hard_state, applied.index, seed)?;
+        let checkpoints = config.lease_checkpoint.then_some(config.lease_checkpoint_interval);
+        let mut lessor = Lessor::new(checkpoints);
+        lessor.reset(&applied.leases, now.monotonic);
+        let mut node = Self {
+            id,
+            core,
+            actions: VecDeque::new(),
+            seq: 0,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            lazy_hard_state: None,
+            lazy_responses: Vec::new(),
+            durable_commit: hard_state.commit,
+            members: applied.members.clone().unwrap_or_default(),
+            snapshot_index: applied.index,
+            batch: Vec::new(),
+            proposals: Proposals::new(timeout),
+            reads: Reads::new(timeout),
+            lessor,
+            lease_calls: Vec::new(),
+            compactor: Compactor::new(config.auto_compaction, now.monotonic, applied.revision),
+            peers: Peers::default(),
+            transfer: None,
+            publication: duties::Publication::default(),
+            raising_no_space: None,
+            timers: Timers::new(&config, now.monotonic),
+            role: Role::Follower,
+            leader: 0,
+            had_leader: false,
+            leader_since: Duration::ZERO,
+            committed_in_term: false,
+            starting: true,
+            stopping: None,
+            counters: Counters::default(),
+            applied,
+            ids,
+            config,
+        };
+        if hard_state.commit > 0 {
+            node.actions.push_back(Action::Durable { commit: hard_state.commit });
+        }
+        node.campaign_if_alone();
+        Ok(node)
     }
 
-    /// Does what time asks for: ticks, expiries, time-outs.
-    pub fn wake(&mut self, _now: Now) {
-        todo!()
-    }
-
-    /// When [`Self::wake`] wants to be called at the latest.
-    pub fn next_wakeup(&self) -> Duration {
-        todo!()
+    /// Takes one event. Cheap; raft's answer is fetched in [`Self::flush`].
+    pub fn handle(&mut self, event: Event, now: Now) {
+        let at = now.monotonic;
+        match event {
+            Event::Propose(proposal) => self.propose(proposal, at),
+            Event::ProposeConfChange(change) => self.propose_conf_change(change, at),
+            Event::ReadIndex { ticket } if self.stopping.is_some() => self.fail(ticket, ClientError::Stopped),
+            Event::ReadIndex { ticket } => self.reads.add(ticket),
+            Event::Step(message) => self.step(message),
+            Event::Persisted(persisted) => self.persisted(persisted),
+            Event::Applied(applied) => self.applied(applied, at),
+            Event::WantDurable { index } => self.want_durable(index),
+            Event::SnapshotSaved(record) => self.snapshot_saved(record),
+            Event::LeaseKeepAlive { ticket, lease } => self.lease_call(ticket, lease, duties::LeaseAsk::Renew, at),
+            Event::LeaseTimeToLive { ticket, lease } => self.lease_call(ticket, lease, duties::LeaseAsk::TimeLeft, at),
+            Event::Leases { ticket } => self.reply(ticket, Outcome::Leases(self.lessor.by_time_left())),
+            Event::MoveLeader { ticket, target } => self.move_leader(ticket, target, at),
+            Event::RaiseNoSpace => self.raise_no_space(at),
+            Event::Unreachable { peer } => self.core.report_unreachable(peer),
+            Event::SnapshotReport { peer, failed } => self.core.report_snapshot(peer, failed),
+            Event::PeerActivity { peer, connected } => self.peer_activity(peer, connected, at),
+            Event::Versions(reports) => self.versions_reported(&reports, at),
+            Event::Stop => self.stop(at),
+        }
     }
 
     /// Turns what the batch of events brought about into actions.
-    pub fn flush(&mut self, _now: Now) {
-        todo!()
+    pub fn flush(&mut self, now: Now) {
+        self.propose_batch();
+        self.ask_read_index(now.monotonic);
+        self.drain_ready(now.monotonic);
+        self.advance_stop();
     }
 
     /// The next thing to be done.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
-    }
-
-    pub fn status(&self) -> Status {
-        todo!()
     }
 
     /// The source of request ids, shared with everyone who proposes on this member.
@@ -83,5 +239,163 @@ impl Node {
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub fn status(&self) -> Status {
+        Status {
+            id: self.id,
+            role: self.role,
+            term: self.core.term(),
+            leader: self.leader,
+            committed: self.core.committed(),
+            applied: self.applied.index,
+            last_index: self.core.last_index(),
+            proposals_pending: self.proposals.pending() + self.batch.len(),
+            proposals_failed: self.counters.proposals_failed,
+            leader_changes: self.counters.leader_changes,
+            read_indexes_slow: self.counters.reads_slow,
+            read_indexes_failed: self.counters.reads_failed,
+            snapshot_index: self.snapshot_index,
+            unsynced_bytes: self.in_flight_bytes,
+        }
+    }
+
+    fn reply(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.actions.push_back(Action::Reply(ticket, outcome));
+    }
+
+    fn fail(&mut self, ticket: Ticket, error: ClientError) {
+        self.reply(ticket, Outcome::Failed(error));
+    }
+
+    fn is_leader(&self) -> bool {
+        self.role == Role::Leader
+    }
+
+    /// Contract 9: back-pressure stands before the proposal.
+    fn is_overloaded(&self, kind: ProposalKind) -> bool {
+        let lag_max = match kind {
+            ProposalKind::Client => APPLY_LAG_MAX,
+            ProposalKind::LeaseExpiry => APPLY_LAG_MAX_LEASE_EXPIRY,
+        };
+        self.core.committed().saturating_sub(self.applied.index) > lag_max || self.is_over_bytes()
+    }
+
+    fn is_over_bytes(&self) -> bool {
+        self.in_flight_bytes + self.proposals.held_bytes() > self.config.unsynced_bytes_max
+    }
+
+    fn propose(&mut self, proposal: Proposal, now: Duration) {
+        if self.stopping.is_some() {
+            self.fail(proposal.ticket, ClientError::Stopped);
+        } else if self.is_overloaded(proposal.kind) {
+            self.counters.proposals_failed += 1;
+            self.fail(proposal.ticket, ClientError::RequestTooManyRequests);
+        } else if self.leader == 0 {
+            self.proposals.hold(proposal, now);
+        } else {
+            self.in_flight_bytes += proposal.data.len();
+            self.batch.push((proposal, now));
+        }
+    }
+
+    /// A proposal of the member's own; nobody waits for its answer.
+    fn propose_own(&mut self, data: Bytes, ticket: Ticket, kind: ProposalKind, now: Duration) {
+        self.propose(Proposal { ticket, data, kind }, now);
+    }
+
+    /// Hands the gathered proposals to raft, many entries to a message.
+    fn propose_batch(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let mut rest = batch.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut bytes = 0;
+            let mut part = Vec::new();
+            while let Some((proposal, started)) =
+                rest.next_if(|(next, _)| bytes == 0 || bytes + next.data.len() <= PROPOSAL_BATCH_BYTES)
+            {
+                bytes += proposal.data.len().max(1);
+                self.in_flight_bytes -= proposal.data.len();
+                part.push((proposal, started));
+            }
+            self.propose_part(part);
+        }
+    }
+
+    fn propose_part(&mut self, part: Vec<(Proposal, Duration)>) {
+        let first = self.core.last_index() + 1;
+        let entries = part.iter().map(|(proposal, _)| proposal.data.clone()).collect();
+        match self.core.propose(entries) {
+            Ok(()) if self.is_leader() => {
+                for (index, (proposal, started)) in (first..).zip(part) {
+                    self.proposals.appended(proposal.ticket, index, started);
+                }
+            }
+            Ok(()) => part.iter().for_each(|(proposal, started)| self.proposals.forwarded(proposal.ticket, *started)),
+            Err(_) if self.core.leader() == 0 => {
+                part.into_iter().for_each(|(proposal, started)| self.proposals.hold(proposal, started));
+            }
+            Err(_) => {
+                self.counters.proposals_failed += part.len() as u64;
+                part.iter().for_each(|(proposal, _)| self.fail(proposal.ticket, ClientError::ProposalDropped));
+            }
+        }
+    }
+
+    fn propose_conf_change(&mut self, change: ConfChange, now: Duration) {
+        let matched = self.is_leader().then(|| self.core.matched());
+        let rules = Rules {
+            own: self.id,
+            members: &self.members,
+            peers: &self.peers,
+            now,
+            strict: self.config.strict_reconfig,
+            matched: matched.as_ref(),
+        };
+        let ticket = change.id;
+        let checked = match self.stopping {
+            Some(_) => Err(ClientError::Stopped),
+            None => rules.check(&change),
+        };
+        if let Err(error) = checked {
+            return self.fail(ticket, error);
+        }
+        // Whatever was proposed before stands before it in the log.
+        self.propose_batch();
+        if self.core.propose_conf_change(&change).is_err() {
+            self.fail(ticket, ClientError::ProposalDropped);
+        }
+    }
+
+    /// Messages that are not for this member, or that no member sends, are dropped here; so are appends that find too
+    /// much unsynced already, which their sender will repeat.
+    fn step(&mut self, message: Message) {
+        let Ok(kind) = MessageType::try_from(message.msg_type) else { return };
+        let from_wire = matches!(
+            kind,
+            MessageType::MsgProp
+                | MessageType::MsgApp
+                | MessageType::MsgAppResp
+                | MessageType::MsgVote
+                | MessageType::MsgVoteResp
+                | MessageType::MsgSnap
+                | MessageType::MsgHeartbeat
+                | MessageType::MsgHeartbeatResp
+                | MessageType::MsgTransferLeader
+                | MessageType::MsgTimeoutNow
+                | MessageType::MsgReadIndex
+                | MessageType::MsgReadIndexResp
+                | MessageType::MsgPreVote
+                | MessageType::MsgPreVoteResp
+        );
+        let addressed = message.from != 0 && message.from != self.id && message.to == self.id;
+        let needs_entries = matches!(kind, MessageType::MsgProp | MessageType::MsgReadIndex);
+        if !from_wire || !addressed || (needs_entries && message.entries.is_empty()) {
+            return;
+        }
+        if kind == MessageType::MsgApp && !message.entries.is_empty() && self.is_over_bytes() {
+            return;
+        }
+        self.core.step(message);
     }
 }

@@ -1,0 +1,302 @@
+//! A leader's duties (leases, cluster version, compaction), leader transfer, and what a member does for itself: it
+//! publishes its name and stops in good order.
+
+use std::time::Duration;
+
+use proto::errors::ClientError;
+use state::Version;
+
+use super::{Node, versions};
+use crate::action::{Action, Batch, Outcome};
+use crate::event::{LeaseChange, ProposalKind, Ticket, VersionReport};
+use crate::lessor::RenewError;
+use crate::requests;
+
+/// How long a call about a lease waits for the applier.
+const LEASE_CALL_WAIT: Duration = Duration::from_secs(1);
+/// A proposal of the member's own that had no effect is repeated after this time.
+const OWN_RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LeaseAsk {
+    Renew,
+    TimeLeft,
+}
+
+/// A call about a lease.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LeaseCall {
+    ticket: Ticket,
+    lease: i64,
+    ask: LeaseAsk,
+    /// Answered once this is applied.
+    index: u64,
+    deadline: Duration,
+    /// The lease has ended; the answer waits for its revocation.
+    expired: bool,
+}
+
+/// A transfer of leadership under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transfer {
+    /// Who waits, if not the member itself on its way out.
+    pub ticket: Option<Ticket>,
+    target: u64,
+    pub deadline: Duration,
+}
+
+/// How far the member is with making its name known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Publication {
+    proposed_at: Option<Duration>,
+    done: bool,
+}
+
+/// How far the member is with stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopping {
+    HandingOver,
+    /// All there is to sync has gone to the log writer.
+    Syncing { seq: u64 },
+    Stopped,
+}
+
+impl Node {
+    pub(super) fn lease_call(&mut self, ticket: Ticket, lease: i64, ask: LeaseAsk, now: Duration) {
+        if !self.is_leader() {
+            return self.reply(ticket, Outcome::AskLeader { leader: self.leader });
+        }
+        let deadline = now + LEASE_CALL_WAIT;
+        self.lease_calls.push(LeaseCall { ticket, lease, ask, index: self.core.committed(), deadline, expired: false });
+        self.answer_lease_calls(now);
+    }
+
+    /// Answers the calls whose index is applied, and gives up those that wait too long for it.
+    pub(super) fn answer_lease_calls(&mut self, now: Duration) {
+        for mut call in std::mem::take(&mut self.lease_calls) {
+            if call.expired {
+                self.lease_calls.push(call);
+            } else if call.index <= self.applied.index {
+                match call.ask {
+                    LeaseAsk::TimeLeft => {
+                        let time = self.lessor.time_left(call.lease, now);
+                        self.reply(call.ticket, Outcome::LeaseTimeLeft(time));
+                    }
+                    LeaseAsk::Renew => call.expired = !self.renew(call.ticket, call.lease, now),
+                }
+                if call.expired {
+                    self.lease_calls.push(call);
+                }
+            } else if now >= call.deadline {
+                self.fail(call.ticket, ClientError::TimeoutWaitAppliedIndex);
+            } else {
+                self.lease_calls.push(call);
+            }
+        }
+    }
+
+    /// False where the lease has ended and its revocation is waited for.
+    fn renew(&mut self, ticket: Ticket, lease: i64, now: Duration) -> bool {
+        match self.lessor.renew(lease, now) {
+            Ok(renewed) => {
+                if renewed.clear_checkpoint {
+                    let id = self.ids.next();
+                    let data = requests::lease_checkpoint(id, &[(lease, 0)]);
+                    self.propose_own(data, id, ProposalKind::LeaseExpiry, now);
+                }
+                self.reply(ticket, Outcome::LeaseRenewed { ttl_secs: Some(renewed.ttl_secs) });
+            }
+            Err(RenewError::NotFound) => self.reply(ticket, Outcome::LeaseRenewed { ttl_secs: None }),
+            Err(RenewError::NotPrimary) => self.reply(ticket, Outcome::AskLeader { leader: self.leader }),
+            Err(RenewError::Expired) => return false,
+        }
+        true
+    }
+
+    /// Those who tried to renew a lease that had ended learn that it is gone.
+    pub(super) fn answer_revoked(&mut self, changes: &[LeaseChange]) {
+        if !self.lease_calls.iter().any(|call| call.expired) {
+            return;
+        }
+        for change in changes {
+            let LeaseChange::Revoked { id } = *change else { continue };
+            let (gone, rest): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.lease_calls).into_iter().partition(|call| call.expired && call.lease == id);
+            self.lease_calls = rest;
+            gone.iter().for_each(|call| self.reply(call.ticket, Outcome::LeaseRenewed { ttl_secs: None }));
+        }
+    }
+
+    /// What only a leader can answer is sent on.
+    pub(super) fn leadership_lost(&mut self, now: Duration) {
+        for call in std::mem::take(&mut self.lease_calls) {
+            self.reply(call.ticket, Outcome::AskLeader { leader: self.leader });
+        }
+        self.expire_stale_alarm(now);
+    }
+
+    pub(super) fn scan_leases(&mut self, now: Duration) {
+        let checkpoints = self.config.lease_checkpoint.then_some(self.config.lease_checkpoint_interval);
+        self.lessor.set_checkpoint_interval(checkpoints);
+        if !self.lessor.is_primary() || self.stopping.is_some() {
+            return;
+        }
+        for lease in self.lessor.expired(now) {
+            let id = self.ids.next();
+            let data = requests::lease_revoke(id, lease, self.applied.auth_revision);
+            self.propose_own(data, id, ProposalKind::LeaseExpiry, now);
+        }
+        let due = self.lessor.due_checkpoints(now);
+        if !due.is_empty() {
+            let id = self.ids.next();
+            self.propose_own(requests::lease_checkpoint(id, &due), id, ProposalKind::LeaseExpiry, now);
+        }
+    }
+
+    /// Whether this leader may look at the versions now.
+    fn may_set_version(&self) -> bool {
+        self.is_leader() && self.committed_in_term && self.stopping.is_none() && !self.applied.downgrade_enabled
+    }
+
+    pub(super) fn check_versions(&mut self, now: Duration) {
+        if !self.may_set_version() {
+            return;
+        }
+        if self.members.iter().any(|member| member.id != self.id) {
+            self.actions.push_back(Action::AskVersions);
+        } else {
+            self.versions_reported(&[], now);
+        }
+    }
+
+    pub(super) fn versions_reported(&mut self, reports: &[VersionReport], now: Duration) {
+        if !self.may_set_version() || self.members.is_empty() {
+            return;
+        }
+        let current = self.applied.cluster_version;
+        let decided = versions::decide(self.id, self.config.compat, &self.members, reports, current);
+        if let Some(to) = decided {
+            let id = self.ids.next();
+            let data = requests::cluster_version(id, to, self.form_version());
+            self.propose_own(data, id, ProposalKind::Client, now);
+        }
+    }
+
+    /// The cluster version that decides the form of proposals; before there is one, the member's own.
+    fn form_version(&self) -> Version {
+        self.applied.cluster_version.unwrap_or(self.config.compat.minor_line())
+    }
+
+    pub(super) fn look_at_compaction(&mut self, now: Duration) {
+        if now < self.compactor.next_look() {
+            return;
+        }
+        let active = self.is_leader() && self.stopping.is_none();
+        if let Some(revision) = self.compactor.look(now, self.applied.revision, active) {
+            let id = self.ids.next();
+            self.compactor.proposed(id, revision);
+            self.propose_own(requests::compaction(id, revision), id, ProposalKind::Client, now);
+        }
+    }
+
+    /// Proposes the NOSPACE alarm of this member, unless that was just done.
+    pub(super) fn raise_no_space(&mut self, now: Duration) {
+        if self.raising_no_space.is_some_and(|since| now < since + OWN_RETRY) {
+            return;
+        }
+        self.raising_no_space = Some(now);
+        let id = self.ids.next();
+        self.propose_own(requests::no_space(id, self.id), id, ProposalKind::LeaseExpiry, now);
+    }
+
+    fn expire_stale_alarm(&mut self, now: Duration) {
+        self.raising_no_space = self.raising_no_space.filter(|since| now < *since + OWN_RETRY);
+    }
+
+    /// Makes name and client URLs known, once per start; repeated until the membership shows them.
+    pub(super) fn publish(&mut self, now: Duration) {
+        if self.publication.done || self.leader == 0 || self.stopping.is_some() {
+            return;
+        }
+        let Some(own) = self.members.iter().find(|member| member.id == self.id) else { return };
+        let shown = own.name == self.config.name && own.client_urls == self.config.client_urls;
+        match self.publication.proposed_at {
+            Some(_) if shown => {
+                self.publication.done = true;
+                self.actions.push_back(Action::Published);
+            }
+            Some(at) if now < at + self.config.request_timeout() => {}
+            _ => {
+                self.publication.proposed_at = Some(now);
+                let id = self.ids.next();
+                let (name, urls) = (&self.config.name, &self.config.client_urls);
+                let data = requests::member_attributes(id, self.id, name, urls, self.form_version());
+                self.propose_own(data, id, ProposalKind::Client, now);
+            }
+        }
+    }
+
+    pub(super) fn move_leader(&mut self, ticket: Ticket, target: u64, now: Duration) {
+        let is_voter = self.members.iter().any(|member| member.id == target && !member.is_learner);
+        if !self.is_leader() {
+            self.fail(ticket, ClientError::NotLeader);
+        } else if !is_voter {
+            self.fail(ticket, ClientError::BadLeaderTransferee);
+        } else if target == self.id {
+            self.reply(ticket, Outcome::LeaderMoved);
+        } else {
+            self.start_transfer(Some(ticket), target, now);
+        }
+    }
+
+    fn start_transfer(&mut self, ticket: Option<Ticket>, target: u64, now: Duration) {
+        self.propose_batch();
+        self.core.transfer_leader(target);
+        self.transfer = Some(Transfer { ticket, target, deadline: now + self.config.request_timeout() });
+    }
+
+    /// There is a new leader: a transfer has ended, one way or the other.
+    pub(super) fn finish_transfer(&mut self) {
+        let Some(transfer) = self.transfer else { return };
+        if transfer.target == self.leader {
+            self.transfer = None;
+            if let Some(ticket) = transfer.ticket {
+                self.reply(ticket, Outcome::LeaderMoved);
+            }
+        }
+    }
+
+    /// Stops in good order: leadership goes to the voter connected for longest, what is unsynced is synced.
+    pub(super) fn stop(&mut self, now: Duration) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.stopping = Some(Stopping::HandingOver);
+        let others = self.members.iter().filter(|m| m.id != self.id && !m.is_learner).map(|m| m.id);
+        if self.is_leader()
+            && let Some(target) = self.peers.longest_connected(others)
+        {
+            self.start_transfer(None, target, now);
+        }
+    }
+
+    /// The next step of stopping, where the last one is done.
+    pub(super) fn advance_stop(&mut self) {
+        match self.stopping {
+            Some(Stopping::HandingOver) if self.transfer.is_none() => {
+                let hard_state = Some(self.core.hard_state()).filter(|hard_state| hard_state.term > 0);
+                self.lazy_hard_state = None;
+                self.submit(Batch { hard_state, sync: true, ..Batch::default() }, Vec::new());
+                self.stopping = Some(Stopping::Syncing { seq: self.seq });
+            }
+            Some(Stopping::Syncing { seq }) if self.in_flight.front().is_none_or(|batch| batch.seq() > seq) => {
+                for ticket in self.reads.drain() {
+                    self.fail(ticket, ClientError::Stopped);
+                }
+                self.actions.push_back(Action::Stopped { removed: false });
+                self.stopping = Some(Stopping::Stopped);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What the clock asks for.
+
+use std::time::Duration;
+
+use proto::errors::ClientError;
+
+use super::{Node, versions};
+use crate::action::{Action, Outcome};
+use crate::config::Config;
+use crate::event::{Now, ProposalKind};
+use crate::{lessor, requests};
+
+/// How often everything but ticks is looked at; deadlines are kept within this.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// How often the v2 tree is told the time while it holds keys with a TTL.
+const V2_SYNC_INTERVAL: Duration = Duration::from_millis(500);
+/// A removed member stays this long, so that its last messages leave.
+const REMOVED_LINGER: Duration = Duration::from_secs(1);
+
+/// How long after its start a member hastens its first election.
+const HASTE_WINDOW: Duration = Duration::from_secs(5);
+
+/// When what is due.
+#[derive(Debug)]
+pub(super) struct Timers {
+    tick: Duration,
+    housekeeping: Duration,
+    lease_scan: Duration,
+    versions: Duration,
+    v2_sync: Duration,
+    purge: Duration,
+    removed_stop: Option<Duration>,
+    /// Until then the first election may be hastened, once.
+    haste_until: Option<Duration>,
+}
+
+impl Timers {
+    pub fn new(config: &Config, now: Duration) -> Self {
+        Self {
+            tick: now + config.heartbeat,
+            housekeeping: now + HOUSEKEEPING,
+            lease_scan: now + lessor::SCAN_INTERVAL,
+            versions: now + versions::CHECK_INTERVAL,
+            v2_sync: now + V2_SYNC_INTERVAL,
+            purge: now + config.purge_interval,
+            removed_stop: None,
+            haste_until: config.initial_election_tick_advance.then_some(now + HASTE_WINDOW),
+        }
+    }
+
+    pub fn check_versions_now(&mut self) {
+        self.versions = Duration::ZERO;
+        self.housekeeping = Duration::ZERO;
+    }
+
+    pub fn stop_removed(&mut self, now: Duration) {
+        self.removed_stop = Some(now + REMOVED_LINGER);
+    }
+}
+
+/// Whether a timer is due, and if so when next; rounds missed in a pause are not made up for.
+fn due(timer: &mut Duration, now: Duration, interval: Duration) -> bool {
+    if now < *timer {
+        return false;
+    }
+    *timer = if now >= *timer + interval { now + interval } else { *timer + interval };
+    true
+}
+
+impl Node {
+    /// When [`Self::wake`] wants to be called at the latest.
+    pub fn next_wakeup(&self) -> Duration {
+        self.timers.tick.min(self.timers.housekeeping)
+    }
+
+    /// Does what time asks for: ticks, expiries, time-outs. [`Self::flush`] is to follow.
+    pub fn wake(&mut self, now: Now) {
+        let at = now.monotonic;
+        if due(&mut self.timers.tick, at, self.config.heartbeat) {
+            self.core.tick();
+        }
+        if due(&mut self.timers.housekeeping, at, HOUSEKEEPING) {
+            self.keep_house(now);
+        }
+    }
+
+    fn keep_house(&mut self, now: Now) {
+        let at = now.monotonic;
+        if due(&mut self.timers.lease_scan, at, lessor::SCAN_INTERVAL) {
+            self.scan_leases(at);
+        }
+        if due(&mut self.timers.versions, at, versions::CHECK_INTERVAL) {
+            self.check_versions(at);
+        }
+        if due(&mut self.timers.v2_sync, at, V2_SYNC_INTERVAL) {
+            self.sync_v2(now);
+        }
+        if due(&mut self.timers.purge, at, self.config.purge_interval) {
+            self.actions.push_back(Action::Purge);
+        }
+        self.look_at_compaction(at);
+        self.give_up_the_late(at);
+        self.expire_transfer(at);
+        self.answer_lease_calls(at);
+        self.publish(at);
+        if self.timers.removed_stop.is_some_and(|stop| at >= stop) {
+            self.timers.removed_stop = None;
+            self.actions.push_back(Action::Stopped { removed: true });
+        }
+    }
+
+    fn give_up_the_late(&mut self, now: Duration) {
+        for late in self.proposals.expire(now) {
+            self.counters.proposals_failed += 1;
+            let error = if late.unsent { ClientError::ContextDeadlineExceeded } else { self.lateness(late.started, now) };
+            self.fail(late.ticket, error);
+        }
+        if let Some(id) = self.reads.retry(now) {
+            self.core.read_index(id);
+        }
+        for ticket in self.reads.expire(now) {
+            self.counters.reads_failed += 1;
+            self.fail(ticket, ClientError::Timeout);
+        }
+    }
+
+    /// Why a proposal that started then was not applied in time, as far as can be told.
+    fn lateness(&self, started: Duration, now: Duration) -> ClientError {
+        let leader_lost = self.leader_since.saturating_sub(self.config.election * 2);
+        if self.had_leader && started > leader_lost && started < self.leader_since {
+            return ClientError::TimeoutDueToLeaderFail;
+        }
+        let connected = |peer: u64| self.peers.connected_since(peer, started);
+        let lost = if self.leader == self.id {
+            let voters = self.members.iter().filter(|member| !member.is_learner);
+            let (all, up) = voters.fold((0, 0), |(all, up), member| {
+                (all + 1, up + usize::from(member.id == self.id || connected(member.id)))
+            });
+            up < all / 2 + 1
+        } else {
+            self.leader != 0 && !connected(self.leader)
+        };
+        debug_assert!(started <= now, "a request can't start after now");
+        if lost { ClientError::TimeoutDueToConnectionLost } else { ClientError::Timeout }
+    }
+
+    fn sync_v2(&mut self, now: Now) {
+        if self.is_leader() && self.applied.v2_ttl_keys {
+            let ticket = self.ids.next();
+            let nanos = i64::try_from(now.unix_millis).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+            self.propose_own(requests::v2_sync(ticket, nanos), ticket, ProposalKind::Client, now.monotonic);
+        }
+    }
+
+    /// A member whose peers are up need not wait a whole election timeout from its start
+    /// (facts: peer-protocol, 6, start-up haste).
+    pub(super) fn peer_activity(&mut self, peer: u64, connected: bool, now: Duration) {
+        self.peers.set(peer, connected, now);
+        let young = self.timers.haste_until.is_some_and(|until| now <= until);
+        if young && self.leader == 0 && self.peers.active() > 1 {
+            self.timers.haste_until = None;
+            for _ in 0..self.config.election_ticks().saturating_sub(2) {
+                self.core.tick();
+            }
+        }
+    }
+
+    fn expire_transfer(&mut self, now: Duration) {
+        if self.transfer.as_ref().is_some_and(|transfer| now >= transfer.deadline)
+            && let Some(transfer) = self.transfer.take()
+            && let Some(ticket) = transfer.ticket
+        {
+            self.reply(ticket, Outcome::Failed(ClientError::TimeoutLeaderTransfer));
+        }
+    }
+}
