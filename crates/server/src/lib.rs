@@ -1,1 +1,3 @@
 //! The process: threads, doors, boot.
+
+pub mod config;

@@ -1,0 +1,215 @@
+//! What etcd looks at only when it starts: words that need more than their type, and the members of a first start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use super::number;
+use super::urls::Url;
+use super::validate::refusal_of;
+use super::{AutoCompaction, Config, InitialCluster, parse_duration};
+
+/// Why a start failed: the text of field `error` under the message `discovery failed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError(pub String);
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// The TLS cipher suites that Go knows by name.
+const CIPHER_SUITES: [&str; 26] = [
+    "TLS_RSA_WITH_RC4_128_SHA",
+    "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_FALLBACK_SCSV",
+];
+
+/// Checks what etcd checks while it starts, in its order, before any directory is touched.
+pub fn check_start(config: &Config) -> Result<(), StartError> {
+    cipher_suites(&config.cipher_suites)?;
+    if let Some(url) = config.listen_peer_urls.iter().find(|url| url.is_tls()) {
+        return Err(StartError(no_certificate(url)));
+    }
+    if let Some(url) = config.listen_client_urls.iter().find(|url| url.is_tls()) {
+        let text = "TLS key/cert (--cert-file, --key-file) must be provided for client url";
+        return Err(StartError(format!("{text} {url} with HTTPS scheme")));
+    }
+    http_urls(config)?;
+    if let Some(url) = config.listen_metrics_urls.iter().find(|url| url.is_tls()) {
+        return Err(StartError(no_certificate(url)));
+    }
+    config.auto_compaction().map_err(StartError)?;
+    auth_token(&config.auth_token)
+}
+
+fn no_certificate(url: &Url) -> String {
+    format!("cannot listen on TLS for {}: KeyFile and CertFile are not presented", url.authority)
+}
+
+fn cipher_suites(names: &[String]) -> Result<(), StartError> {
+    if let Some(name) = names.iter().find(|name| !CIPHER_SUITES.contains(&name.as_str())) {
+        return Err(StartError(format!("unexpected TLS cipher suite {}", number::quote(name))));
+    }
+    if names.is_empty() { Ok(()) } else { Err(StartError(refusal_of("cipher-suites"))) }
+}
+
+fn http_urls(config: &Config) -> Result<(), StartError> {
+    if let Some(url) = config.listen_client_http_urls.iter().find(|url| config.listen_client_urls.contains(url)) {
+        let text = "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url";
+        return Err(StartError(format!("{text} {url}")));
+    }
+    if config.listen_client_http_urls.is_empty() {
+        return Ok(());
+    }
+    Err(StartError(refusal_of("listen-client-http-urls")))
+}
+
+/// Options after `simple` don't count; `jwt` needs some.
+fn auth_token(word: &str) -> Result<(), StartError> {
+    let (kind, options) = word.split_once(',').unwrap_or((word, ""));
+    match (kind, options) {
+        ("simple", _) => Ok(()),
+        ("jwt", options) if options.contains('=') => Err(StartError(refusal_of("auth-token"))),
+        _ => Err(StartError("auth: invalid auth options".into())),
+    }
+}
+
+/// Reads the retention: a plain number is hours or revisions, anything else a duration, in nanoseconds as revisions.
+pub fn auto_compaction(mode: &str, retention: &str) -> Result<AutoCompaction, String> {
+    let plain = retention.parse::<u64>().ok().filter(|_| !retention.starts_with('+'));
+    let plain = if retention.is_empty() { Some(0) } else { plain };
+    let value = match (plain, mode) {
+        (Some(hours), "periodic") => i64::try_from(hours).ok().and_then(|h| h.checked_mul(3_600_000_000_000)),
+        (Some(revisions), _) => i64::try_from(revisions).ok(),
+        (None, _) => {
+            Some(parse_duration(retention).map_err(|why| format!("error parsing CompactionRetention: {why}"))?)
+        }
+    };
+    let value = value.ok_or_else(|| {
+        format!("error parsing CompactionRetention: time: invalid duration {}", number::quote(retention))
+    })?;
+    Ok(match (u64::try_from(value), mode) {
+        (Ok(0) | Err(_), _) => AutoCompaction::Off,
+        (Ok(nanos), "periodic") => AutoCompaction::Periodic(Duration::from_nanos(nanos)),
+        (Ok(_), _) => AutoCompaction::Revision(value),
+    })
+}
+
+/// The members of a first start. Only for a member without a log: on later starts the stored membership counts.
+pub fn initial_cluster(config: &Config) -> Result<InitialCluster, StartError> {
+    let cluster = parse_cluster(&config.initial_cluster)
+        .map_err(|why| StartError(format!("error setting up initial cluster: {why}")))?;
+    let Some(own) = cluster.get(&config.name) else {
+        let name = number::quote(&config.name);
+        return Err(StartError(format!("couldn't find local name {name} in the initial cluster configuration")));
+    };
+    advertised(&config.name, own, &config.initial_advertise_peer_urls).map_err(StartError)?;
+    let all: Vec<&Url> = cluster.values().flatten().collect();
+    if all.iter().collect::<BTreeSet<_>>().len() != all.len() {
+        return Err(StartError(format!("initial cluster {} has duplicate url", show(&cluster))));
+    }
+    Ok(cluster)
+}
+
+fn parse_cluster(text: &str) -> Result<InitialCluster, String> {
+    let mut cluster: InitialCluster = BTreeMap::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (name, url) = part.split_once('=').unwrap_or((part, ""));
+        if !name.is_empty() {
+            cluster.entry(name.to_owned()).or_default().push(Url::parse(url)?);
+        }
+    }
+    for urls in cluster.values_mut() {
+        urls.sort_by_key(ToString::to_string);
+    }
+    Ok(cluster)
+}
+
+fn show(cluster: &InitialCluster) -> String {
+    let parts = cluster.iter().flat_map(|(name, urls)| urls.iter().map(move |url| format!("{name}={url}")));
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// What the initial cluster says of this member and what it advertises must be the same, names resolved.
+fn advertised(name: &str, own: &[Url], advertised: &[Url]) -> Result<(), String> {
+    let strings = |urls: &[Url]| urls.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let (own_set, advertised_set) = (strings(own), strings(advertised));
+    if own_set == advertised_set && own.len() == advertised.len() {
+        return Ok(());
+    }
+    let why = match differ(own, advertised) {
+        Some(why) => why,
+        None => return Ok(()),
+    };
+    let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(",");
+    let missing: Vec<_> = own_set.difference(&advertised_set).map(|url| format!("{name}={url}")).collect();
+    if !missing.is_empty() {
+        let (missing, advertised) = (missing.join(","), list(advertised_set));
+        return Err(format!(
+            "--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} ({why})"
+        ));
+    }
+    let missing = advertised_set.difference(&own_set).cloned().collect();
+    let all: Vec<_> = advertised_set.iter().map(|url| format!("{name}={url}")).collect();
+    Err(format!(
+        "--initial-advertise-peer-urls has {} but missing from --initial-cluster={}",
+        list(missing),
+        all.join(",")
+    ))
+}
+
+/// How the lists differ once host names are resolved; `None` where they don't.
+fn differ(own: &[Url], advertised: &[Url]) -> Option<String> {
+    let quoted = |urls: &[Url]| {
+        let words: Vec<_> = urls.iter().map(|url| number::quote(&url.to_string())).collect();
+        format!("[{}]", words.join(" "))
+    };
+    if own.len() != advertised.len() {
+        return Some(format!("len({}) != len({})", quoted(advertised), quoted(own)));
+    }
+    let resolved = |urls: &[Url]| {
+        let mut urls: Vec<_> = urls.iter().map(resolve).collect();
+        urls.sort();
+        urls
+    };
+    let (own, advertised) = (resolved(own), resolved(advertised));
+    let (left, right) = advertised.into_iter().zip(own).find(|(left, right)| left != right)?;
+    Some(format!("resolved urls: {} != {}", number::quote(&left), number::quote(&right)))
+}
+
+/// The URL with an address in place of a host name; `localhost` and what cannot be resolved stay.
+fn resolve(url: &Url) -> String {
+    let host = url.host();
+    if host == "localhost" || host.parse::<IpAddr>().is_ok() || url.socket_path().is_some() {
+        return url.to_string();
+    }
+    let found = url.authority.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.map_or_else(|| url.to_string(), |address| format!("{}://{address}", url.scheme))
+}

@@ -1,0 +1,159 @@
+//! YAML as a tree, read by serde_yaml_ng. Unlike its own tree it keeps doubles, of which the last one counts.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// Reads a document; the error is the text of the YAML library of etcd, as far as the causes are the same.
+pub fn parse(text: &str) -> Result<Tree, String> {
+    serde_yaml_ng::from_str(text).map_err(|e| error_text(&e))
+}
+
+fn error_text(error: &serde_yaml_ng::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or(&text);
+    match error.location() {
+        Some(at) if at.line() > 1 => format!("line {}: {text}", at.line()),
+        _ => text.to_owned(),
+    }
+}
+
+/// A YAML document.
+#[derive(Clone, Debug)]
+pub enum Tree {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Tree>),
+    /// In the file's order, doubles included.
+    Map(Vec<(String, Tree)>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Number {
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+}
+
+impl Number {
+    pub fn as_u64(self) -> Option<u64> {
+        match self {
+            Number::Unsigned(n) => Some(n),
+            Number::Signed(n) => u64::try_from(n).ok(),
+            Number::Float(f) => whole(f).and_then(|n| u64::try_from(n).ok()),
+        }
+    }
+
+    pub fn as_i64(self) -> Option<i64> {
+        match self {
+            Number::Unsigned(n) => i64::try_from(n).ok(),
+            Number::Signed(n) => Some(n),
+            Number::Float(f) => whole(f),
+        }
+    }
+}
+
+/// A float that stands for an integer, as `1e2` does.
+fn whole(float: f64) -> Option<i64> {
+    (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64)
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Number::Unsigned(n) => n.fmt(f),
+            Number::Signed(n) => n.fmt(f),
+            Number::Float(n) => n.fmt(f),
+        }
+    }
+}
+
+impl Tree {
+    pub fn json_name(&self) -> &'static str {
+        match self {
+            Tree::Null => "null",
+            Tree::Bool(_) => "bool",
+            Tree::Number(_) => "number",
+            Tree::Text(_) => "string",
+            Tree::List(_) => "array",
+            Tree::Map(_) => "object",
+        }
+    }
+
+    /// The words `yes`, `no`, `on` and `off` are booleans in the YAML that etcd reads.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Tree::Bool(b) => Some(*b),
+            Tree::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "y" | "yes" | "on" => Some(true),
+                "n" | "no" | "off" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML document")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Number(Number::Signed(value)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Number(Number::Unsigned(value)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Number(Number::Float(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Text(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Tree, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Tree::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Tree, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((key, value)) = access.next_entry::<Tree, Tree>()? {
+            let key = match key {
+                Tree::Text(text) => text,
+                Tree::Bool(b) => b.to_string(),
+                Tree::Number(n) => n.to_string(),
+                other => other.json_name().to_owned(),
+            };
+            entries.push((key, value));
+        }
+        Ok(Tree::Map(entries))
+    }
+}
