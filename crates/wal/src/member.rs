@@ -100,6 +100,12 @@ impl MemberDir {
             }
             touch(disk, &dir)?;
         }
+        if disk.exists(&self.wal_dir).context("stat", &self.wal_dir)? {
+            let mode = disk.metadata(&self.wal_dir).context("stat", &self.wal_dir)?.mode;
+            if mode & 0o777 != DIR_MODE {
+                prepared.open_modes.push((self.wal_dir.clone(), mode));
+            }
+        }
         self.clean_up(disk, &mut prepared.removed)?;
         Ok(prepared)
     }

@@ -1,4 +1,5 @@
 //! Flipped bits and cut-off files: a clear error or a repair, never a panic, never synced data silently gone.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

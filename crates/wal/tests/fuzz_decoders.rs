@@ -1,5 +1,6 @@
 //! A seeded, bounded run of the fuzz targets, from real files and from records with right checksums and wrong contents.
 //! `QUORATE_FUZZ_ITERS` makes it longer; the case that fails is printed.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 #[path = "common/targets.rs"]

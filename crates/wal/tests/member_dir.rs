@@ -1,4 +1,5 @@
 //! The directory of a member: modes, clean-up, purging.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

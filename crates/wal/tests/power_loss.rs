@@ -1,5 +1,6 @@
 //! The power goes at every write, sync and change of names. Whatever was synced before is there afterwards; what was
 //! saved and not synced is there up to some record, whole.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Logs and snapshot files that etcd wrote (`fixtures/`: the meaningful head of each, cut to a multiple of 512), and the
 //! first bytes of our own beside those of facts: disk-formats, 2.4.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! etcd itself on a log that we wrote. `cargo test -p wal --test reference -- --ignored`; the programs are named by
 //! `QUORATE_REFERENCE_ETCD` (default `/usr/bin/etcd`) and `QUORATE_REFERENCE_ETCDCTL`.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
@@ -97,6 +98,8 @@ fn etcd_goes_on_from_a_log_that_we_wrote_in_many_segments() {
     // etcd reads it, goes on and cuts nothing off.
     let etcd = Etcd::start(dir.data_dir());
     assert_eq!(ctl(&["get", "key7", "--print-value-only"]).unwrap(), "value 7\n");
+    let second = Wal::open(Arc::new(RealDisk), dir.wal(), &walpb::Snapshot::default(), Options::default());
+    assert!(matches!(second, Err(wal::WalError::Locked { .. })), "etcd's lock and ours see each other");
     ctl(&["put", "after", "us"]).unwrap();
     assert_eq!(ctl(&["get", "after", "--print-value-only"]).unwrap(), "us\n");
     drop(etcd);
