@@ -55,9 +55,6 @@ pub enum WalError {
     /// A `.snap` file that does not hold what it should.
     #[error("snap: {what} in {}", file.display())]
     BadSnapshot { file: PathBuf, what: &'static str },
-
-    #[error("snap: no available snapshot")]
-    NoSnapshot,
 }
 
 impl WalError {
