@@ -1,3 +1,11 @@
 //! The process: threads, doors, boot.
 
 pub mod config;
+pub mod logging;
+
+#[cfg(feature = "run")]
+pub mod doors;
+#[cfg(feature = "run")]
+mod generated;
+#[cfg(feature = "run")]
+pub mod run;

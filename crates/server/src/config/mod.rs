@@ -35,7 +35,8 @@ pub use bootstrap::{StartError, check_start, initial_cluster};
 pub use duration::{format_duration, parse_duration};
 pub use gates::{Gate, Gates, Stage};
 pub use help::{flags_text, usage_text, version_text};
-pub use load::{Failure, Loaded, Notice, Severity, Source, load};
+pub use load::{Failure, Loaded, Notice, Severity, Source, go_io_text, load};
+pub use number::quote;
 pub use urls::Url;
 
 /// Everything the server is told. Every field is obeyed by the server; what it cannot obey was refused before.
