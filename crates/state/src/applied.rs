@@ -68,7 +68,7 @@ pub enum Outcome {
     /// Cluster version, member attributes, downgrade info: nothing to say.
     Done,
     /// The answer of the v2 tree.
-    V2(crate::error::V2Error),
+    V2(crate::v2::Reply),
 }
 
 /// Something that must happen outside because of an entry. Replaying an entry at or below the consistent index yields

@@ -14,19 +14,16 @@ pub enum ApplyError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// A refusal of the v2 tree.
-    #[error("v2: {0:?}")]
-    V2(V2Error),
+    #[error(transparent)]
+    V2(#[from] crate::v2::V2Error),
 }
-
-/// Stands for the error of the v2 tree.
-pub type V2Error = String;
 
 /// A failure that stops this member; the state must not be used any more.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The backend failed to read or write.
-    #[error("backend: {0}")]
-    Backend(String),
+    #[error(transparent)]
+    Store(#[from] mvcc::Error),
     /// The database holds something that cannot be read.
     #[error("database, bucket {bucket}: {what}")]
     Corrupt { bucket: &'static str, what: String },

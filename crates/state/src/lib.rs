@@ -10,13 +10,16 @@
 
 pub mod alarm;
 pub mod applied;
+mod apply;
 pub mod auth;
 pub mod checks;
 pub mod command;
 pub mod error;
 pub mod kv;
 pub mod lease;
+mod live;
 pub mod members;
+mod open;
 pub mod options;
 pub mod quota;
 pub mod reader;

@@ -1,40 +1,41 @@
 //! Views of the state from any thread: everything as of one published moment.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use mvcc::{EntryId, HashRule, View};
+use proto::etcdserverpb as pb;
 
 use crate::alarm::Alarms;
 use crate::auth::AuthStore;
+use crate::error::Result;
+use crate::kv::{self, Checked};
 use crate::lease::Leases;
 use crate::members::Membership;
-use crate::versions::Versions;
-
-/// Hands out views; cheap to clone, usable from every thread.
-#[derive(Clone)]
-pub struct StateReader {
-    published: Arc<Mutex<Arc<Published>>>,
-}
+use crate::versions::{Version, Versions};
 
 /// Everything that replicates apart from the keys.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tables {
     pub leases: Leases,
     pub auth: Arc<AuthStore>,
     pub alarms: Arc<Alarms>,
     pub members: Arc<Membership>,
     pub versions: Versions,
-    pub applied_index: u64,
-    pub applied_term: u64,
+    pub applied: EntryId,
 }
 
 /// One published moment.
 pub(crate) struct Published {
+    pub kv: View,
     pub tables: Tables,
+    pub release: Version,
 }
 
-/// The state at one published moment. Holding it pins the backend's pages of that moment: not for long.
+/// Hands out views; cheap to clone, usable from every thread.
 #[derive(Clone)]
-pub struct StateView {
-    published: Arc<Published>,
+pub struct StateReader {
+    published: Arc<Mutex<Arc<Published>>>,
 }
 
 impl StateReader {
@@ -44,44 +45,94 @@ impl StateReader {
 
     pub(crate) fn set(&self, published: Published) {
         let next = Arc::new(published);
-        let last = std::mem::replace(&mut *self.published.lock().unwrap_or_else(PoisonError::into_inner), next);
+        let mut place = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(&mut *place, next);
+        // What the last moment held is let go outside the lock.
+        drop(place);
         drop(last);
     }
 
     /// The newest published moment, in O(1).
     pub fn view(&self) -> StateView {
-        StateView { published: self.published.lock().unwrap_or_else(PoisonError::into_inner).clone() }
+        StateView(self.published.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// The state at one published moment. Reads of keys come by [`Deref`] from the `mvcc` view. Holding it pins the
+/// backend's pages of that moment: not for long.
+#[derive(Clone)]
+pub struct StateView(Arc<Published>);
+
+impl Deref for StateView {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.0.kv
     }
 }
 
 impl StateView {
+    /// The keys alone.
+    pub fn kv(&self) -> &View {
+        &self.0.kv
+    }
+
     pub fn leases(&self) -> &Leases {
-        &self.published.tables.leases
+        &self.0.tables.leases
     }
 
     pub fn auth(&self) -> &Arc<AuthStore> {
-        &self.published.tables.auth
+        &self.0.tables.auth
     }
 
     pub fn alarms(&self) -> &Alarms {
-        &self.published.tables.alarms
+        &self.0.tables.alarms
     }
 
     pub fn members(&self) -> &Arc<Membership> {
-        &self.published.tables.members
+        &self.0.tables.members
     }
 
     pub fn versions(&self) -> Versions {
-        self.published.tables.versions
+        self.0.tables.versions
     }
 
-    /// Index of the last entry in this view.
-    pub fn applied_index(&self) -> u64 {
-        self.published.tables.applied_index
+    /// The last entry in this view. At start-up it can be older than the entry that the keys stand at.
+    pub fn applied_entry(&self) -> EntryId {
+        self.0.tables.applied
     }
 
-    /// Term of the last entry in this view.
-    pub fn applied_term(&self) -> u64 {
-        self.published.tables.applied_term
+    /// The rule by which this member hashes, that of the release it passes itself off as.
+    pub fn hash_rule(&self) -> HashRule {
+        match self.0.release {
+            release if release >= Version::V3_6 => HashRule::V3_7,
+            Version::V3_5 => HashRule::V3_5,
+            _ => HashRule::V3_4,
+        }
+    }
+
+    /// The header of an answer at this moment; cluster and member id are the door's to fill in.
+    pub fn header(&self) -> pb::ResponseHeader {
+        pb::ResponseHeader { revision: self.revision(), raft_term: self.applied_entry().term, ..Default::default() }
+    }
+
+    /// Answers a range whole, for small ones and tests; large ones are read through [`View::range`].
+    pub fn answer_range(&self, r: &pb::RangeRequest) -> Result<Checked<pb::RangeResponse>> {
+        let mut answer = kv::range(self, r)?;
+        self.complete(answer.as_mut().ok().map(|x| &mut x.header));
+        Ok(answer)
+    }
+
+    /// Answers a transaction that only reads ([`crate::checks::is_read_only`]).
+    pub fn answer_txn(&self, r: &pb::TxnRequest) -> Result<Checked<pb::TxnResponse>> {
+        let mut answer = kv::read_txn(self, r)?;
+        self.complete(answer.as_mut().ok().map(|x| &mut x.header));
+        Ok(answer)
+    }
+
+    fn complete(&self, header: Option<&mut Option<pb::ResponseHeader>>) {
+        if let Some(Some(header)) = header {
+            header.raft_term = self.applied_entry().term;
+        }
     }
 }

@@ -1,90 +1,225 @@
-//! The state itself: opening, applying, publishing.
+//! The state itself: applying, publishing, and the backend's errands.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use mvcc::{CommitJob, Committed, EntryId, EventBatch, Pending, ShrinkJob, Shrunk, SnapshotSource, Store, SweepProgress};
 use proto::raftpb::{ConfState, Entry};
 
-use crate::applied::{Answer, Applied};
-use crate::error::Result;
+use crate::applied::{Answer, Applied, Effect};
+use crate::apply::{Ran, Run, v2};
+use crate::command::{Command, Decoded, decode};
+use crate::error::{Error, Result};
+use crate::live::{Live, Rules};
+use crate::members;
 use crate::options::StateOptions;
-use crate::reader::StateReader;
-use crate::versions::Version;
+use crate::reader::{Published, StateReader, Tables};
+use crate::versions;
 
-/// The replicated state, owned by the applier.
+/// The replicated state, owned by the applier. After an error it must not be used any more.
 pub struct State {
-    reader: StateReader,
+    pub(crate) store: Store,
+    pub(crate) live: Live,
+    pub(crate) rules: Rules,
+    /// The last entry given to [`State::apply`], or the snapshot.
+    pub(crate) applied: EntryId,
+    pub(crate) reader: StateReader,
+    pub(crate) published: Tables,
 }
 
 impl State {
     /// Opens the database, creates what is missing, loads the tables. The log is then replayed through
     /// [`State::apply`], from the entry after the snapshot's index.
-    pub fn open(_options: StateOptions) -> Result<State> {
-        todo!()
+    pub fn open(options: StateOptions) -> Result<State> {
+        crate::open::open(options)
     }
 
-    /// Applies one committed entry. Entries come in order without gaps, starting after the snapshot the state was
-    /// opened with; those at or below the consistent index only go to the v2 tree and the membership it holds.
+    /// Applies one committed entry. Entries come in order without gaps, starting after the snapshot that the state was
+    /// opened with; those at or below the consistent index go only to the v2 tree and the membership it holds.
     pub fn apply(&mut self, entry: &Entry) -> Result<Applied> {
         self.apply_for(entry, Answer::Wanted)
     }
 
     /// As [`State::apply`], saying whether anyone waits for the answer.
-    pub fn apply_for(&mut self, _entry: &Entry, _answer: Answer) -> Result<Applied> {
-        todo!()
+    pub fn apply_for(&mut self, entry: &Entry, answer: Answer) -> Result<Applied> {
+        if entry.index != self.applied.index + 1 {
+            return Err(Error::Gap { applied: self.applied.index, got: entry.index });
+        }
+        let decoded = decode(entry)?;
+        let id = decoded.id;
+        let (ran, effects) = if entry.index <= self.store.applied().index {
+            (Ok(None), self.replay(entry, decoded)?)
+        } else {
+            self.run(entry, decoded, answer)?
+        };
+        self.applied = EntryId { term: entry.term, index: entry.index };
+        let outcome = ran.transpose();
+        let revision = self.store.image().revision();
+        Ok(Applied { index: entry.index, term: entry.term, id, outcome, revision, effects })
+    }
+
+    /// An entry whose effects the backend has: only the v2 tree and its membership are behind.
+    fn replay(&mut self, entry: &Entry, decoded: Decoded) -> Result<Vec<Effect>> {
+        let live = &mut self.live;
+        match decoded.command {
+            Command::ConfChange(change) => {
+                return Ok(members::replay_conf_change(live, &self.rules, entry.index, &change));
+            }
+            Command::V2(request) => v2::replay(live, &self.rules, &request)?,
+            Command::ClusterVersionSet(set) => versions::replay_cluster_version(live, self.rules.release, &set.ver)?,
+            Command::ClusterMemberAttrSet(set) => {
+                let attributes = set.member_attributes.unwrap_or_default().into();
+                members::replay_attributes(live, set.member_id, attributes);
+            }
+            _ => {}
+        }
+        Ok(Vec::new())
+    }
+
+    /// An entry that is new to the backend: one transaction, which records the entry's index whatever comes of it.
+    fn run(&mut self, entry: &Entry, decoded: Decoded, answer: Answer) -> Result<(Ran, Vec<Effect>)> {
+        let backend_bytes = self.store.image().size();
+        let mut txn = self.store.begin(EntryId { term: entry.term, index: entry.index });
+        let mut run = Run {
+            txn: &mut txn,
+            live: &mut self.live,
+            rules: &self.rules,
+            index: entry.index,
+            term: entry.term,
+            id: decoded.id,
+            answer,
+            backend_bytes,
+            effects: Vec::new(),
+        };
+        run.catch_up()?;
+        let ran = match decoded.command {
+            Command::Empty => Ok(None),
+            Command::ConfChange(change) => run.conf_change(&change),
+            Command::V2(request) => run.v2(&request)?,
+            command => run.request(decoded.caller, command)?,
+        };
+        let effects = run.effects;
+        txn.commit();
+        Ok((ran, effects))
     }
 
     /// Gives the bcrypt text for a plain password in the entry of this index ([`crate::auth::password::HashJob`]).
-    pub fn offer_hash(&mut self, _index: u64, _text: String) {
-        todo!()
+    /// Without it apply hashes by itself.
+    pub fn offer_hash(&mut self, index: u64, text: String) {
+        self.live.hashes.insert(index, text);
     }
 
-    /// Makes everything applied so far visible to readers.
-    pub fn publish(&mut self) {
-        todo!()
+    /// Makes everything applied so far visible to readers, and gives the events since the last call.
+    pub fn publish(&mut self) -> Option<Arc<EventBatch>> {
+        let events = self.store.publish();
+        self.published = self.live.tables(self.applied);
+        self.republish();
+        events
+    }
+
+    /// Shows readers the last published moment on the newest file.
+    fn republish(&mut self) {
+        let published =
+            Published { kv: self.store.reader().view(), tables: self.published.clone(), release: self.rules.release };
+        self.reader.set(published);
     }
 
     pub fn reader(&self) -> StateReader {
         self.reader.clone()
     }
 
-    /// Index of the last entry whose effects are in the backend's tables (the v3 state).
-    pub fn consistent_index(&self) -> u64 {
-        todo!()
+    /// The last entry whose effects are in keys and tables (the v3 state); above [`State::applied`] while a restart
+    /// replays.
+    pub fn consistent(&self) -> EntryId {
+        self.store.applied()
     }
 
-    /// Index of the last entry given to `apply`, or of the snapshot.
-    pub fn applied_index(&self) -> u64 {
-        todo!()
+    /// The last entry given to [`State::apply`], or the snapshot's index with term 0 where none was.
+    pub fn applied(&self) -> EntryId {
+        self.applied
     }
 
-    /// Term of the last entry given to `apply`, or 0 where none was.
-    pub fn applied_term(&self) -> u64 {
-        todo!()
-    }
-
-    /// Raft's configuration as the source of membership has it: the v2 tree below cluster version 3.6, else the buckets.
-    /// Raft starts with it; conf changes reach raft from [`State::conf_source_index`] on.
+    /// Raft's configuration by the members as they stand now. At open it is that of the source of membership, the v2
+    /// tree below cluster version 3.6, else the buckets: raft starts with it.
     pub fn conf_state(&self) -> ConfState {
-        todo!()
+        self.live.members.conf_state()
     }
 
     /// Conf changes at or below this index are part of [`State::conf_state`] as it was at open.
     pub fn conf_source_index(&self) -> u64 {
-        todo!()
+        self.live.source.index()
     }
 
-    /// The v2 JSON for a snapshot at the applied index.
+    /// The v2 JSON for a snapshot at [`State::applied`].
     pub fn snapshot_json(&self) -> Bytes {
-        todo!()
+        v2::snapshot_json(&self.live).into()
+    }
+
+    /// The v2 tree, for reads and watchers of its door.
+    pub fn v2_tree(&mut self) -> &mut crate::v2::Tree {
+        &mut self.live.tree
     }
 
     /// Whether the v2 tree holds keys with a TTL, so that the leader proposes SYNC.
     pub fn has_v2_ttl_keys(&self) -> bool {
-        todo!()
+        self.live.tree.has_ttl_keys()
     }
 
-    /// Brings the storage to this version, one step at a time; `newest_entry` is the release that the newest kind of
-    /// entry in the log since the last snapshot needs (a downgrade waits until there is none above the target).
-    pub fn migrate_storage(&mut self, _target: Version, _newest_entry: Version) -> Result<()> {
-        todo!()
+    /// What waits for a commit.
+    pub fn pending(&self) -> Pending {
+        self.store.pending()
+    }
+
+    /// See [`Store::seal`].
+    pub fn seal(&mut self, durable_commit: u64) -> Option<CommitJob> {
+        self.store.seal(durable_commit)
+    }
+
+    /// See [`Store::committed`]. Readers see the same moment, on the new file.
+    pub fn committed(&mut self, committed: Committed) {
+        self.store.committed(committed);
+        self.republish();
+    }
+
+    /// The last entry in the file.
+    pub fn committed_entry(&self) -> EntryId {
+        self.store.committed_entry()
+    }
+
+    /// See [`Store::snapshot`].
+    pub fn snapshot(&self) -> Option<SnapshotSource> {
+        self.store.snapshot()
+    }
+
+    /// See [`Store::sweep`]: a slice of what compactions left to do.
+    pub fn sweep(&mut self, budget: usize) -> Result<SweepProgress> {
+        Ok(self.store.sweep(budget)?)
+    }
+
+    /// See [`Store::shrink_step`].
+    pub fn shrink_step(&mut self, pages_max: usize) -> Option<ShrinkJob> {
+        self.store.shrink_step(pages_max)
+    }
+
+    /// See [`Store::shrunk`]. Readers see the same moment, on the smaller file.
+    pub fn shrunk(&mut self, shrunk: Shrunk) -> bool {
+        let more = self.store.shrunk(shrunk);
+        self.republish();
+        more
+    }
+
+    /// The store, for the offline tools.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// The members as they stand, published or not.
+    pub fn members(&self) -> &Arc<crate::members::Membership> {
+        &self.live.members
+    }
+
+    /// The versions as they stand, published or not.
+    pub fn versions(&self) -> crate::versions::Versions {
+        self.live.versions
     }
 }

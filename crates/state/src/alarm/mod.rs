@@ -1,5 +1,7 @@
 //! Alarms: raised and cleared by entries, kept in bucket `alarm`.
 
+mod apply;
+
 use std::collections::BTreeSet;
 
 use proto::etcdserverpb::{AlarmMember, AlarmType};

@@ -3,6 +3,7 @@
 //! [`AuthStore`] is the published form, cheap to clone. Requests that change it go through `commands`, which says what
 //! to write to the buckets. Tokens are not part of the replicated state; the door keeps them, told by effects.
 
+mod apply;
 mod check;
 pub(crate) mod commands;
 pub mod password;
@@ -13,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use proto::authpb;
 
+pub use check::TxnDepth;
 pub use permissions::{Access, Permissions, is_valid_range};
 
 /// The user and role that may do everything.
@@ -72,6 +74,13 @@ impl AuthStore {
 
     pub fn role(&self, name: &str) -> Option<&authpb::Role> {
         self.roles.get(name)
+    }
+
+    /// A store that never had a revision starts at 1; says whether it did.
+    pub(crate) fn start(&mut self) -> bool {
+        let fresh = self.revision == 0;
+        self.revision = self.revision.max(1);
+        fresh
     }
 
     /// The store as read from the buckets.

@@ -38,8 +38,12 @@ impl HashJob {
         let Command::Auth(command) = decoded.command else {
             return None;
         };
-        let password = plain_password(&command)?.to_owned();
-        Some(HashJob { index: entry.index, id: decoded.id, password })
+        HashJob::new(entry.index, decoded.id, &command)
+    }
+
+    pub(crate) fn new(index: u64, id: u64, command: &AuthCommand) -> Option<HashJob> {
+        let password = plain_password(command)?.to_owned();
+        Some(HashJob { index, id, password })
     }
 
     /// Hashes; slow by design. A password that bcrypt does not take gives the empty text, with which nobody can log in.
@@ -49,7 +53,7 @@ impl HashJob {
 }
 
 /// The password that an auth request carries in the clear without its hash.
-pub(crate) fn plain_password(command: &AuthCommand) -> Option<&str> {
+fn plain_password(command: &AuthCommand) -> Option<&str> {
     let (password, hashed) = match command {
         AuthCommand::UserAdd(add) if !add.options.is_some_and(|o| o.no_password) => {
             (&add.password, &add.hashed_password)

@@ -2,17 +2,17 @@
 
 use std::cmp::Ordering;
 
+use mvcc::{Image, KeysOnly, RangeQuery};
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::{self as pb};
 use proto::mvccpb::KeyValue;
 
-use super::Source;
 use crate::error::Result;
 
-/// Whether all compares hold in the source's current revision.
-pub fn holds(source: &(impl Source + ?Sized), compares: &[pb::Compare]) -> Result<bool> {
+/// Whether all compares hold at this moment.
+pub fn holds(image: &Image, compares: &[pb::Compare]) -> Result<bool> {
     for compare in compares {
-        if !one_holds(source, compare)? {
+        if !one_holds(image, compare)? {
             return Ok(false);
         }
     }
@@ -21,20 +21,38 @@ pub fn holds(source: &(impl Source + ?Sized), compares: &[pb::Compare]) -> Resul
 
 /// A key that is absent compares as zeros, except that no value compares with its absent value. A range must hold for
 /// every key; an empty one is like an absent key.
-fn one_holds(source: &(impl Source + ?Sized), compare: &pb::Compare) -> Result<bool> {
+fn one_holds(image: &Image, compare: &pb::Compare) -> Result<bool> {
     let by_value = compare.target == CompareTarget::Value as i32;
-    let needs_pair = by_value || compare.target == CompareTarget::Lease as i32;
-    let (mut empty, mut holds) = (true, true);
-    let at = source.revision();
-    source.visit(&compare.key, &compare.range_end, at, needs_pair, &mut |kv| {
-        empty = false;
-        holds = matches(compare, &kv);
-        holds
-    })?;
-    if empty {
-        return Ok(!by_value && matches(compare, &KeyValue::default()));
+    let absent = || !by_value && matches(compare, &KeyValue::default());
+    let needs_record = by_value || compare.target == CompareTarget::Lease as i32;
+    if compare.range_end.is_empty() && !needs_record {
+        return Ok(image.key_meta(&compare.key).map_or_else(absent, |meta| {
+            let kv = KeyValue {
+                create_revision: meta.create_revision,
+                mod_revision: meta.mod_revision(),
+                version: meta.version,
+                ..KeyValue::default()
+            };
+            matches(compare, &kv)
+        }));
     }
-    Ok(holds)
+    if compare.range_end.is_empty() {
+        return Ok(image.get_kv(&compare.key, 0)?.map_or_else(absent, |kv| matches(compare, &kv)));
+    }
+    let mut range = image.range(&RangeQuery {
+        key: compare.key.clone(),
+        range_end: compare.range_end.clone(),
+        keys_only: if needs_record { KeysOnly::No } else { KeysOnly::FromIndex },
+        ..RangeQuery::default()
+    })?;
+    let mut empty = true;
+    while let Some(kv) = range.next_kv()? {
+        if !matches(compare, &kv) {
+            return Ok(false);
+        }
+        empty = false;
+    }
+    Ok(!empty || absent())
 }
 
 fn matches(compare: &pb::Compare, kv: &KeyValue) -> bool {

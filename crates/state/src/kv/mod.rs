@@ -1,36 +1,74 @@
-//! Keys: ranges over a view or over a transaction in flight, puts, deletes, transactions (facts: errors, 6).
+//! Keys: ranges over a moment of the store, puts, deletes and transactions of the entry being applied
+//! (facts: errors, 6). Revisions, sorting, filters and limits are `mvcc`'s.
 
 mod compare;
-mod range;
 mod write;
 
-use proto::mvccpb::KeyValue;
+use mvcc::{Image, RangeQuery};
+use proto::errors::ClientError;
+use proto::etcdserverpb::{self as pb, request_op::Request, response_op::Response};
 
 pub use compare::holds;
-pub use range::{Fetch, Plan, range, read_txn};
-pub(crate) use write::{Writer, delete_range, put, txn};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Something that keys can be read from: a published view, or the transaction of the entry that is being applied.
-pub trait Source {
-    /// The revision that a read sees now; inside a transaction that has changed something, its own.
-    fn revision(&self) -> i64;
+/// An answer, or a refusal that is the same on every member.
+pub type Checked<T> = std::result::Result<T, ClientError>;
 
-    /// The compact revision; -1 before the first compaction.
-    fn compact_revision(&self) -> i64;
+/// Answers a range from one moment. The header carries that moment's revision, not the one asked for.
+pub fn range(image: &Image, r: &pb::RangeRequest) -> Result<Checked<pb::RangeResponse>> {
+    let mut range = match image.range(&RangeQuery::from(r)) {
+        Ok(range) => range,
+        Err(e) => return refusal(e).map(Err),
+    };
+    let mut answer = pb::RangeResponse { header: header(range.revision()), ..Default::default() };
+    while let Some(kv) = range.next_kv()? {
+        answer.kvs.push(kv);
+    }
+    (answer.count, answer.more) = (range.count(), range.more());
+    Ok(Ok(answer))
+}
 
-    /// The number of keys in the range at that revision.
-    fn count(&self, key: &[u8], range_end: &[u8], at: i64) -> Result<u64>;
+/// Answers a transaction of ranges only, from one moment, without the log.
+pub fn read_txn(image: &Image, r: &pb::TxnRequest) -> Result<Checked<pb::TxnResponse>> {
+    let succeeded = holds(image, &r.compare)?;
+    let ops = if succeeded { &r.success } else { &r.failure };
+    let ranges = ops.iter().filter_map(|op| match &op.request {
+        Some(Request::RequestRange(r)) => Some(r),
+        _ => None,
+    });
+    // All are checked before the first is read.
+    for r in ranges.clone() {
+        if let Err(refusal) = check_revision(r, image.revision(), image.compact_revision()) {
+            return Ok(Err(refusal));
+        }
+    }
+    let mut responses = Vec::with_capacity(ops.len());
+    for r in ranges {
+        match range(image, r)? {
+            Ok(x) => responses.push(pb::ResponseOp { response: Some(Response::ResponseRange(x)) }),
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    }
+    Ok(Ok(pb::TxnResponse { header: header(image.revision()), succeeded, responses }))
+}
 
-    /// Shows the pairs of a range in key order, until `visit` says false. Without `values` the pairs come from the
-    /// index alone: no value, no lease.
-    fn visit(
-        &self,
-        key: &[u8],
-        range_end: &[u8],
-        at: i64,
-        values: bool,
-        visit: &mut dyn FnMut(KeyValue) -> bool,
-    ) -> Result<()>;
+/// The revision of a range inside a transaction: 0 is current; a negative one passes only where it is not below the
+/// compact revision, so -1 before the first compaction. (A plain range takes any negative one as current.)
+fn check_revision(r: &pb::RangeRequest, current: i64, compacted: i64) -> Checked<()> {
+    match r.revision {
+        0 => Ok(()),
+        revision if revision > current => Err(ClientError::FutureRev),
+        revision if revision < compacted => Err(ClientError::Compacted),
+        _ => Ok(()),
+    }
+}
+
+/// A refusal of the store as the client sees it; a failure of this member stays one.
+pub(crate) fn refusal(error: mvcc::Error) -> Result<ClientError> {
+    error.client().ok_or(Error::Store(error))
+}
+
+fn header(revision: i64) -> Option<pb::ResponseHeader> {
+    Some(pb::ResponseHeader { revision, ..Default::default() })
 }

@@ -1,29 +1,15 @@
-//! Puts, deletes and transactions of the entry that is being applied.
+//! Puts, deletes and transactions at apply.
 //!
-//! Whatever can refuse a request is checked before anything is written: there is no way back from the first write but
-//! to stop the member.
+//! Whatever can refuse a request is checked before anything is written: nothing is taken back but by stopping.
 
 use bytes::Bytes;
 use proto::errors::ClientError;
 use proto::etcdserverpb::{self as pb, request_op::Request, response_op::Response};
-use proto::mvccpb::KeyValue;
 
-use super::{Source, holds, range};
+use super::{Checked, check_revision, header, holds, range};
 use crate::applied::Answer;
+use crate::apply::Run;
 use crate::error::Result;
-
-/// What the writes of an entry go to: keys and, in step with them, which lease a key hangs on.
-pub(crate) trait Writer: Source {
-    /// Whether this entry has changed a key yet.
-    fn has_changed(&self) -> bool;
-    fn lease_exists(&self, id: i64) -> bool;
-    /// Writes a key and moves it to a lease (0 = none).
-    fn put(&mut self, key: Bytes, value: Bytes, lease: i64) -> Result<()>;
-    /// Deletes a range of keys and frees them from their leases; says how many there were.
-    fn delete_range(&mut self, key: &Bytes, range_end: &Bytes) -> Result<u64>;
-}
-
-type Checked<T> = std::result::Result<T, ClientError>;
 
 /// Unwraps the inner result or leaves with the refusal.
 macro_rules! check {
@@ -33,71 +19,6 @@ macro_rules! check {
             Err(refusal) => return Ok(Err(refusal)),
         }
     };
-}
-
-fn header(revision: i64) -> Option<pb::ResponseHeader> {
-    Some(pb::ResponseHeader { revision, ..Default::default() })
-}
-
-fn current_pair(source: &(impl Source + ?Sized), key: &[u8]) -> Result<Option<KeyValue>> {
-    let mut found = None;
-    source.visit(key, b"", source.revision(), true, &mut |kv| {
-        found = Some(kv);
-        false
-    })?;
-    Ok(found)
-}
-
-/// An unknown lease is found before an absent key.
-fn check_put(w: &(impl Writer + ?Sized), r: &pb::PutRequest) -> Result<Checked<()>> {
-    if r.lease != 0 && !w.lease_exists(r.lease) {
-        return Ok(Err(ClientError::LeaseNotFound));
-    }
-    if (r.ignore_value || r.ignore_lease) && w.count(&r.key, b"", w.revision())? == 0 {
-        return Ok(Err(ClientError::KeyNotFound));
-    }
-    Ok(Ok(()))
-}
-
-/// Executes a put.
-pub(crate) fn put(w: &mut (impl Writer + ?Sized), r: &pb::PutRequest) -> Result<Checked<pb::PutResponse>> {
-    check!(check_put(w, r)?);
-    put_checked(w, r).map(Ok)
-}
-
-fn put_checked(w: &mut (impl Writer + ?Sized), r: &pb::PutRequest) -> Result<pb::PutResponse> {
-    let (mut value, mut lease) = (r.value.clone(), r.lease);
-    let mut prev_kv = None;
-    if r.ignore_value || r.ignore_lease || r.prev_kv {
-        let present = current_pair(w, &r.key)?;
-        if let Some(kv) = &present {
-            if r.ignore_value {
-                value = kv.value.clone();
-            }
-            if r.ignore_lease {
-                lease = kv.lease;
-            }
-        }
-        prev_kv = present.filter(|_| r.prev_kv);
-    }
-    w.put(r.key.clone(), value, lease)?;
-    Ok(pb::PutResponse { header: header(w.revision()), prev_kv })
-}
-
-/// Executes a delete. The revision stays where nothing is deleted.
-pub(crate) fn delete_range(
-    w: &mut (impl Writer + ?Sized),
-    r: &pb::DeleteRangeRequest,
-) -> Result<pb::DeleteRangeResponse> {
-    let mut prev_kvs = Vec::new();
-    if r.prev_kv {
-        w.visit(&r.key, &r.range_end, w.revision(), true, &mut |kv| {
-            prev_kvs.push(kv);
-            true
-        })?;
-    }
-    let deleted = w.delete_range(&r.key, &r.range_end)? as i64;
-    Ok(pb::DeleteRangeResponse { header: header(w.revision()), deleted, prev_kvs })
 }
 
 /// Which branch each transaction of a tree takes, decided before anything is written.
@@ -111,71 +32,119 @@ fn branch<'a>(r: &'a pb::TxnRequest, path: &Path) -> &'a [pb::RequestOp] {
     if path.succeeded { &r.success } else { &r.failure }
 }
 
-fn choose(w: &(impl Writer + ?Sized), r: &pb::TxnRequest) -> Result<Path> {
-    let mut path = Path { succeeded: holds(w, &r.compare)?, nested: Vec::new() };
-    for op in branch(r, &path) {
-        if let Some(Request::RequestTxn(nested)) = &op.request {
-            path.nested.push(choose(w, nested)?);
-        }
+impl Run<'_, '_> {
+    pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<Checked<pb::PutResponse>> {
+        check!(self.check_put(r));
+        self.put_checked(r).map(Ok)
     }
-    Ok(path)
-}
 
-/// Op by op, in order.
-fn check_path(w: &(impl Writer + ?Sized), r: &pb::TxnRequest, path: &Path) -> Result<Checked<()>> {
-    let mut nested = path.nested.iter();
-    for op in branch(r, path) {
-        match &op.request {
+    /// An unknown lease is found before an absent key.
+    fn check_put(&self, r: &pb::PutRequest) -> Checked<()> {
+        if r.lease != 0 && self.live.leases.leases().get(r.lease).is_none() {
+            return Err(ClientError::LeaseNotFound);
+        }
+        if (r.ignore_value || r.ignore_lease) && self.txn.key_meta(&r.key).is_none() {
+            return Err(ClientError::KeyNotFound);
+        }
+        Ok(())
+    }
+
+    fn put_checked(&mut self, r: &pb::PutRequest) -> Result<pb::PutResponse> {
+        let (mut value, mut lease) = (r.value.clone(), r.lease);
+        let mut prev_kv = None;
+        if r.ignore_value || r.ignore_lease || r.prev_kv {
+            let present = self.txn.get_kv(&r.key)?;
+            if let Some(kv) = &present {
+                if r.ignore_value {
+                    value = kv.value.clone();
+                }
+                if r.ignore_lease {
+                    lease = kv.lease;
+                }
+            }
+            prev_kv = present.filter(|_| r.prev_kv);
+        }
+        self.txn.put(&r.key, &value, lease);
+        self.live.leases.attach(&r.key, lease);
+        Ok(pb::PutResponse { header: header(self.txn.revision()), prev_kv })
+    }
+
+    /// The revision stays where nothing is deleted.
+    pub(crate) fn delete_range(&mut self, r: &pb::DeleteRangeRequest) -> Result<pb::DeleteRangeResponse> {
+        let mut prev_kvs = Vec::new();
+        if r.prev_kv {
+            let all = mvcc::RangeQuery { key: r.key.clone(), range_end: r.range_end.clone(), ..Default::default() };
+            let mut range = self.txn.range(&all)?;
+            while let Some(kv) = range.next_kv()? {
+                prev_kvs.push(kv);
+            }
+        }
+        let deleted = self.delete_keys(&r.key, &r.range_end);
+        Ok(pb::DeleteRangeResponse { header: header(self.txn.revision()), deleted: deleted as i64, prev_kvs })
+    }
+
+    /// Deletes the keys of a range and frees them from their leases; says how many there were.
+    pub(crate) fn delete_keys(&mut self, key: &[u8], range_end: &[u8]) -> usize {
+        let keys: Vec<Bytes> = self.txn.delete_range(key, range_end);
+        for key in &keys {
+            self.live.leases.detach(key);
+        }
+        keys.len()
+    }
+
+    /// All compares and checks of a transaction, nested ones included, see the state before it.
+    pub(crate) fn write_txn(&mut self, r: &pb::TxnRequest) -> Result<Checked<pb::TxnResponse>> {
+        let path = self.choose(r)?;
+        check!(self.check_path(r, &path));
+        let mut response = check!(self.follow(r, &path)?);
+        response.header = header(self.txn.revision());
+        Ok(Ok(response))
+    }
+
+    fn choose(&self, r: &pb::TxnRequest) -> Result<Path> {
+        let mut path = Path { succeeded: holds(self.txn.image(), &r.compare)?, nested: Vec::new() };
+        for op in branch(r, &path) {
+            if let Some(Request::RequestTxn(nested)) = &op.request {
+                path.nested.push(self.choose(nested)?);
+            }
+        }
+        Ok(path)
+    }
+
+    /// Op by op, in order.
+    fn check_path(&self, r: &pb::TxnRequest, path: &Path) -> Checked<()> {
+        let mut nested = path.nested.iter();
+        branch(r, path).iter().try_for_each(|op| match &op.request {
             Some(Request::RequestRange(r)) => {
-                check!(range::check_revision(r, w.revision(), w.compact_revision()));
+                check_revision(r, self.txn.revision(), self.txn.image().compact_revision())
             }
-            Some(Request::RequestPut(r)) => check!(check_put(w, r)?),
+            Some(Request::RequestPut(r)) => self.check_put(r),
             Some(Request::RequestTxn(r)) => {
-                let path = nested.next().expect("one path for each nested transaction of the branch");
-                check!(check_path(w, r, path)?);
+                self.check_path(r, nested.next().expect("one path for each nested transaction of the branch"))
             }
-            Some(Request::RequestDeleteRange(_)) | None => {}
+            Some(Request::RequestDeleteRange(_)) | None => Ok(()),
+        })
+    }
+
+    fn follow(&mut self, r: &pb::TxnRequest, path: &Path) -> Result<Checked<pb::TxnResponse>> {
+        let mut nested = path.nested.iter();
+        // The header of a nested answer is there but empty.
+        let mut txn = pb::TxnResponse { header: header(0), succeeded: path.succeeded, responses: Vec::new() };
+        for op in branch(r, path) {
+            let response = match &op.request {
+                Some(Request::RequestRange(_)) if self.answer == Answer::Unwanted => None,
+                Some(Request::RequestRange(r)) => Some(Response::ResponseRange(check!(range(self.txn.image(), r)?))),
+                Some(Request::RequestPut(r)) => Some(Response::ResponsePut(self.put_checked(r)?)),
+                Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(self.delete_range(r)?)),
+                Some(Request::RequestTxn(r)) => {
+                    let path = nested.next().expect("one path for each nested transaction of the branch");
+                    Some(Response::ResponseTxn(check!(self.follow(r, path)?)))
+                }
+                // No door lets an empty op pass.
+                None => None,
+            };
+            txn.responses.push(pb::ResponseOp { response });
         }
+        Ok(Ok(txn))
     }
-    Ok(Ok(()))
-}
-
-/// Executes a transaction. All compares and checks see the state before it.
-pub(crate) fn txn(
-    w: &mut (impl Writer + ?Sized),
-    r: &pb::TxnRequest,
-    answer: Answer,
-) -> Result<Checked<pb::TxnResponse>> {
-    let path = choose(w, r)?;
-    check!(check_path(w, r, &path)?);
-    let mut response = check!(execute(w, r, &path, answer)?);
-    response.header = header(w.revision());
-    Ok(Ok(response))
-}
-
-fn execute(
-    w: &mut (impl Writer + ?Sized),
-    r: &pb::TxnRequest,
-    path: &Path,
-    answer: Answer,
-) -> Result<Checked<pb::TxnResponse>> {
-    let mut nested = path.nested.iter();
-    // The header of a nested answer is there but empty.
-    let mut txn = pb::TxnResponse { header: header(0), succeeded: path.succeeded, responses: Vec::new() };
-    for op in branch(r, path) {
-        let response = match &op.request {
-            Some(Request::RequestRange(_)) if answer == Answer::Unwanted => None,
-            Some(Request::RequestRange(r)) => Some(Response::ResponseRange(check!(range(w, r)?))),
-            Some(Request::RequestPut(r)) => Some(Response::ResponsePut(put_checked(w, r)?)),
-            Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(delete_range(w, r)?)),
-            Some(Request::RequestTxn(r)) => {
-                let path = nested.next().expect("one path for each nested transaction of the branch");
-                Some(Response::ResponseTxn(check!(execute(w, r, path, answer)?)))
-            }
-            // No door lets an empty op pass.
-            None => None,
-        };
-        txn.responses.push(pb::ResponseOp { response });
-    }
-    Ok(Ok(txn))
 }

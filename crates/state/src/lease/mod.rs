@@ -1,7 +1,8 @@
 //! Leases: their grants and the keys that hang on them. Deadlines are the node's.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+mod apply;
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
@@ -52,7 +53,8 @@ impl Leases {
 #[derive(Debug, Default)]
 pub(crate) struct LeaseTable {
     leases: Leases,
-    of_key: BTreeMap<Bytes, i64>,
+    /// Never walked, so its order does not matter.
+    of_key: HashMap<Bytes, i64>,
 }
 
 impl LeaseTable {
@@ -101,24 +103,12 @@ impl LeaseTable {
         true
     }
 
-    fn detach(&mut self, key: &Bytes) {
+    /// Frees a key from its lease, if it hangs on one.
+    pub(crate) fn detach(&mut self, key: &Bytes) {
         if let Some(id) = self.of_key.remove(key)
             && let Some(lease) = self.leases.by_id.get_mut(&id)
         {
             lease.keys.remove(key);
-        }
-    }
-
-    /// Frees every key in `[start, end)` from its lease; `end` `None` = to the end of the keys.
-    pub(crate) fn detach_range(&mut self, start: &Bytes, end: Option<&Bytes>) {
-        if self.of_key.is_empty() || end.is_some_and(|end| end <= start) {
-            return;
-        }
-        let upper = end.map_or(Bound::Unbounded, Bound::Excluded);
-        let keys: Vec<Bytes> =
-            self.of_key.range::<Bytes, _>((Bound::Included(start), upper)).map(|(key, _)| key.clone()).collect();
-        for key in &keys {
-            self.detach(key);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The JSON forms of members (facts: disk-formats, 3 and 6; peer-protocol, 5), in the field order of etcd.
 
-use proto::raftpb::ConfState;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Member;
@@ -111,18 +110,6 @@ impl ChangeContext {
     }
 }
 
-/// The value of `meta/confState`.
-pub fn conf_state_json(state: &ConfState) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Form<'a> {
-        voters: &'a [u64],
-        #[serde(skip_serializing_if = "<[u64]>::is_empty")]
-        learners: &'a [u64],
-        auto_leave: bool,
-    }
-    encode(&Form { voters: &state.voters, learners: &state.learners, auto_leave: state.auto_leave })
-}
-
 fn encode(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("strings, numbers and lists always encode")
 }
@@ -157,13 +144,5 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&json), r#"{"id":3,"peerURLs":[],"isPromote":true}"#);
         assert_eq!(ChangeContext::from_json(&json).unwrap(), promote);
         assert!(!ChangeContext::from_json(br#"{"id":3,"peerURLs":["u"]}"#).unwrap().is_promote);
-    }
-
-    #[test]
-    fn conf_state_leaves_out_empty_learners() {
-        let mut state = ConfState { voters: vec![1, 2], ..ConfState::default() };
-        assert_eq!(conf_state_json(&state), br#"{"voters":[1,2],"auto_leave":false}"#);
-        state.learners = vec![3];
-        assert_eq!(conf_state_json(&state), br#"{"voters":[1,2],"learners":[3],"auto_leave":false}"#);
     }
 }

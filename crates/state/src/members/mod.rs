@@ -1,15 +1,20 @@
 //! The members of the cluster and the ids that were removed from it for ever.
 
+mod apply;
 mod change;
 mod json;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::etcdserverpb as pb;
 use proto::raftpb::ConfState;
 
+pub use apply::refusal_text;
+pub(crate) use apply::{replay_attributes, replay_conf_change, replay_told};
 pub use change::MemberChange;
-pub use json::{Attributes, ChangeContext, RaftAttributes, conf_state_json};
+pub use json::{Attributes, ChangeContext, RaftAttributes};
+pub(crate) use source::Source;
 
 /// One member. Serialised as buckets and conf changes carry it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

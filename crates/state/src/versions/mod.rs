@@ -1,12 +1,17 @@
 //! Versions: of a release, of the cluster, of the storage; downgrade state.
 
+mod apply;
 mod downgrade;
 mod requirement;
+mod storage;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use apply::{check_own, replay_cluster_version};
 pub use requirement::required;
+pub use storage::Migration;
+pub(crate) use storage::check_storage;
 
 /// A release, `major.minor.patch`. Cluster and storage versions have patch 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

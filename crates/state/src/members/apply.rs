@@ -1,0 +1,124 @@
+//! Conf changes, names and URLs of members at apply.
+
+use std::sync::Arc;
+
+use proto::errors::ClientError;
+use proto::membershippb;
+use proto::raftpb::ConfChange;
+
+use super::{Attributes, MemberChange, Source};
+use crate::applied::{Effect, Outcome};
+use crate::apply::{Ran, Run, store, v2};
+use crate::live::{Live, Rules};
+use crate::versions::Version;
+
+impl From<membershippb::Attributes> for Attributes {
+    fn from(a: membershippb::Attributes) -> Attributes {
+        Attributes { name: a.name, client_urls: a.client_urls }
+    }
+}
+
+/// What the replay of an old conf change leaves to do: raft is told where its configuration does not know it yet.
+pub(crate) fn replay_conf_change(live: &mut Live, rules: &Rules, index: u64, change: &ConfChange) -> Vec<Effect> {
+    match &mut live.source {
+        Source::Tree { .. } => {
+            let judged = live.members.check(change, rules.learners_max);
+            if let Ok(member_change) = &judged {
+                Arc::make_mut(&mut live.members).apply(member_change);
+                v2::change_member(&mut live.tree, member_change, &live.members);
+            }
+            to_raft(live, index, change, judged.is_ok())
+        }
+        Source::Buckets { behind: Some(behind), .. } => {
+            if let Ok(member_change) = behind.check(change, rules.learners_max) {
+                behind.apply(&member_change);
+                v2::change_member(&mut live.tree, &member_change, behind);
+            }
+            Vec::new()
+        }
+        Source::Buckets { behind: None, .. } => Vec::new(),
+    }
+}
+
+fn to_raft(live: &Live, index: u64, change: &ConfChange, accepted: bool) -> Vec<Effect> {
+    if index <= live.source.index() {
+        return Vec::new();
+    }
+    let node_id = if accepted { change.node_id } else { 0 };
+    vec![Effect::ConfChange(ConfChange { node_id, ..change.clone() })]
+}
+
+impl Run<'_, '_> {
+    /// A change that is refused still goes to raft, without a node, because raft waits for it.
+    pub(crate) fn conf_change(&mut self, change: &ConfChange) -> Ran {
+        let judged = self.live.members.check(change, self.rules.learners_max);
+        self.effects.extend(to_raft(self.live, self.index, change, judged.is_ok()));
+        let member_change = match judged {
+            Ok(member_change) => member_change,
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let removed = Arc::make_mut(&mut self.live.members).apply(&member_change);
+        v2::change_member(&mut self.live.tree, &member_change, &self.live.members);
+        self.write_change(&member_change);
+        self.effects.push(Effect::MembersChanged);
+        if member_change == MemberChange::Remove(self.rules.member_id) {
+            self.effects.push(Effect::RemovedSelf);
+        }
+        let member = removed.as_ref().or(self.live.members.get(member_change.id())).map(super::Member::to_proto);
+        Ok(Some(Outcome::Members { member, members: self.live.members.to_proto() }))
+    }
+
+    fn write_change(&mut self, change: &MemberChange) {
+        match (change, self.live.members.get(change.id())) {
+            (MemberChange::Remove(id), _) => store::remove_member(self.txn, *id),
+            (_, Some(member)) => store::write_member(self.txn, member),
+            (_, None) => {}
+        }
+        if self.rules.release >= Version::V3_5 {
+            self.txn.set_conf_state(&self.live.members.conf_state());
+        }
+    }
+
+    /// What a member tells of itself. A member that is unknown, or was removed in the meantime, is passed over.
+    pub(crate) fn set_member_attributes(&mut self, id: u64, attributes: Attributes) {
+        self.live.tree.set_member_attributes(id, &attributes);
+        self.record_attributes(id, attributes);
+    }
+
+    /// Takes up attributes that the tree has.
+    pub(crate) fn record_attributes(&mut self, id: u64, attributes: Attributes) {
+        if Arc::make_mut(&mut self.live.members).set_attributes(id, attributes)
+            && let Some(member) = self.live.members.get(id)
+        {
+            store::write_member(self.txn, member);
+            self.effects.push(Effect::MembersChanged);
+        }
+    }
+}
+
+/// Attributes set by an entry that the backend has already.
+pub(crate) fn replay_attributes(live: &mut Live, id: u64, attributes: Attributes) {
+    live.tree.set_member_attributes(id, &attributes);
+    replay_told(live, id, attributes);
+}
+
+/// Attributes that the tree has: the membership that the tree is the authority for follows.
+pub(crate) fn replay_told(live: &mut Live, id: u64, attributes: Attributes) {
+    match &mut live.source {
+        Source::Tree { .. } => Arc::make_mut(&mut live.members).set_attributes(id, attributes),
+        Source::Buckets { behind: Some(behind), .. } => behind.set_attributes(id, attributes),
+        Source::Buckets { behind: None, .. } => false,
+    };
+}
+
+/// Refusals by conf changes as the peer endpoint for promotions words them.
+pub fn refusal_text(refusal: ClientError) -> &'static str {
+    match refusal {
+        ClientError::MemberNotFound => "membership: ID not found",
+        ClientError::MemberNotLearner => "membership: can only promote a learner member",
+        ClientError::MemberExist => "membership: ID exists",
+        ClientError::PeerURLExist => "membership: peerURL exists",
+        ClientError::TooManyLearners => "membership: too many learner members in cluster",
+        other => other.text(),
+    }
+}
