@@ -1,0 +1,35 @@
+//! The standard gRPC health service: one service, the server itself under the empty name.
+
+use crate::generated::health::health_server::Health;
+use proto::health::health_check_response::ServingStatus;
+use proto::health::{HealthCheckRequest, HealthCheckResponse};
+use std::pin::Pin;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+/// The door for load balancers. A member that answers at all serves.
+#[derive(Clone)]
+pub struct HealthDoor;
+
+type Changes = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Health for HealthDoor {
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        if !request.into_inner().service.is_empty() {
+            return Err(Status::not_found("unknown service"));
+        }
+        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving as i32 }))
+    }
+
+    type WatchStream = Changes;
+
+    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Changes>, Status> {
+        let known = request.into_inner().service.is_empty();
+        let status = if known { ServingStatus::Serving } else { ServingStatus::ServiceUnknown };
+        let first = tokio_stream::once(Ok(HealthCheckResponse { status: status as i32 }));
+        // The status does not change while the process lives, and the stream stays open.
+        let changes = futures_util::StreamExt::chain(first, futures_util::stream::pending());
+        Ok(Response::new(Box::pin(changes)))
+    }
+}

@@ -1,0 +1,147 @@
+//! The Lease service.
+
+use super::admission::admit;
+use crate::generated::etcdserverpb::lease_server::Lease;
+use crate::run::front::{Failure, Front, status};
+use crate::run::waiters::Reply;
+use node::{Event, Outcome as NodeOutcome};
+use proto::errors::ClientError;
+use proto::etcdserverpb::*;
+use state::{Outcome, quota};
+use std::pin::Pin;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The door for leases.
+#[derive(Clone)]
+pub struct LeaseDoor {
+    pub front: Front,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<LeaseKeepAliveResponse, Status>> + Send>>;
+
+impl LeaseDoor {
+    async fn ask(&self, event: impl FnOnce(u64) -> Event) -> Result<NodeOutcome, Failure> {
+        let ticket = self.front.shared.ids.next();
+        match self.front.ask(ticket, event(ticket)).await? {
+            Reply::Node(outcome) => Ok(outcome),
+            Reply::Applied(_) | Reply::ReadReady => Err(Failure::wrong_reply()),
+        }
+    }
+
+    fn header(&self) -> Option<ResponseHeader> {
+        let view = self.front.view();
+        Some(self.front.header(&view, view.kv().revision()))
+    }
+
+    /// Renews one lease; the header is read before the renewal, as etcd does.
+    async fn keep_alive(&self, id: i64) -> Result<LeaseKeepAliveResponse, Failure> {
+        let header = self.header();
+        match self.ask(|ticket| Event::LeaseKeepAlive { ticket, lease: id }).await? {
+            NodeOutcome::LeaseRenewed { ttl_secs } => {
+                Ok(LeaseKeepAliveResponse { header, id, ttl: ttl_secs.unwrap_or(0) })
+            }
+            NodeOutcome::AskLeader { .. } => Err(ClientError::NoLeader.into()),
+            _ => Err(Failure::wrong_reply()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Lease for LeaseDoor {
+    async fn lease_grant(&self, request: Request<LeaseGrantRequest>) -> Result<Response<LeaseGrantResponse>, Status> {
+        admit(&self.front, request.metadata())?;
+        let mut request = request.into_inner();
+        let shared = &self.front.shared;
+        if !shared.quota.fits(self.front.view().kv().size(), quota::lease_grant_cost()) {
+            return Err(status(ClientError::NoSpace));
+        }
+        while request.id == 0 {
+            // Positive: the sign bit is taken away, and 0 would ask again.
+            request.id = (shared.ids.next() & (u64::MAX >> 1)) as i64;
+        }
+        match self.front.propose(|entry| entry.lease_grant = Some(request)).await? {
+            Outcome::LeaseGrant(mut response) => {
+                self.front.sign(&mut response.header);
+                Ok(Response::new(response))
+            }
+            _ => Err(Failure::wrong_reply().into()),
+        }
+    }
+
+    async fn lease_revoke(&self, request: Request<LeaseRevokeRequest>) -> Result<Response<LeaseRevokeResponse>, Status> {
+        admit(&self.front, request.metadata())?;
+        let request = request.into_inner();
+        match self.front.propose(|entry| entry.lease_revoke = Some(request)).await? {
+            Outcome::LeaseRevoke(mut response) => {
+                self.front.sign(&mut response.header);
+                Ok(Response::new(response))
+            }
+            _ => Err(Failure::wrong_reply().into()),
+        }
+    }
+
+    type LeaseKeepAliveStream = Answers;
+
+    async fn lease_keep_alive(
+        &self,
+        request: Request<Streaming<LeaseKeepAliveRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        admit(&self.front, request.metadata())?;
+        let requests = request.into_inner();
+        let state = (self.clone(), Some(requests));
+        let answers = futures_util::stream::unfold(state, |(door, requests)| async move {
+            let mut requests = requests?;
+            match requests.message().await {
+                Ok(Some(request)) => match door.keep_alive(request.id).await {
+                    Ok(answer) => Some((Ok(answer), (door, Some(requests)))),
+                    Err(failure) => Some((Err(failure.into()), (door, None))),
+                },
+                Ok(None) => None,
+                Err(status) => Some((Err(status), (door, None))),
+            }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn lease_time_to_live(
+        &self,
+        request: Request<LeaseTimeToLiveRequest>,
+    ) -> Result<Response<LeaseTimeToLiveResponse>, Status> {
+        admit(&self.front, request.metadata())?;
+        let LeaseTimeToLiveRequest { id, keys } = request.into_inner();
+        let outcome = self.ask(|ticket| Event::LeaseTimeToLive { ticket, lease: id }).await?;
+        let time = match outcome {
+            NodeOutcome::LeaseTimeLeft(time) => time,
+            NodeOutcome::AskLeader { .. } => return Err(status(ClientError::NoLeader)),
+            _ => return Err(Failure::wrong_reply().into()),
+        };
+        let view = self.front.view();
+        let header = Some(self.front.header(&view, view.kv().revision()));
+        let Some(time) = time else {
+            return Ok(Response::new(LeaseTimeToLiveResponse { header, id, ttl: -1, ..Default::default() }));
+        };
+        let attached = match view.leases().get(id) {
+            Some(lease) if keys => lease.keys.iter().cloned().collect(),
+            _ => Vec::new(),
+        };
+        Ok(Response::new(LeaseTimeToLiveResponse {
+            header,
+            id,
+            ttl: time.left_secs,
+            granted_ttl: time.granted_secs,
+            keys: attached,
+        }))
+    }
+
+    async fn lease_leases(&self, request: Request<LeaseLeasesRequest>) -> Result<Response<LeaseLeasesResponse>, Status> {
+        admit(&self.front, request.metadata())?;
+        match self.ask(|ticket| Event::Leases { ticket }).await? {
+            NodeOutcome::Leases(ids) => {
+                let leases = ids.into_iter().map(|id| LeaseStatus { id }).collect();
+                Ok(Response::new(LeaseLeasesResponse { header: self.header(), leases }))
+            }
+            _ => Err(Failure::wrong_reply().into()),
+        }
+    }
+}

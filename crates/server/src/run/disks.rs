@@ -1,0 +1,49 @@
+//! The threads that may wait for the disk: the log writer, the committer of the backend, the purger of old files.
+
+use super::applier::ToApplier;
+use super::fatal;
+use super::inbox::Inbox;
+use node::boot::Purger;
+use node::{Batch, CommitJob, Event, LogWriter};
+use std::sync::mpsc::{Receiver, Sender};
+
+/// Appends what has gathered, syncs once, answers; closes the log when the driver has gone. A failure stops the process: what
+/// a failed sync has lost is unknown.
+pub fn write_log(mut writer: LogWriter, batches: Receiver<Batch>, inbox: Inbox) {
+    while let Ok(first) = batches.recv() {
+        let gathered = std::iter::once(first).chain(std::iter::from_fn(|| batches.try_recv().ok()));
+        for batch in gathered {
+            if let Err(failure) = writer.append(batch) {
+                fatal("failed to save Raft hard state and entries", &failure);
+            }
+        }
+        match writer.sync() {
+            Ok(Some(persisted)) => inbox.answer(Event::Persisted(persisted)),
+            Ok(None) => {}
+            Err(failure) => fatal("failed to save Raft hard state and entries", &failure),
+        }
+    }
+    if let Err(failure) = writer.close() {
+        tracing::warn!(error = %failure, "failed to close WAL");
+    }
+}
+
+/// Runs commit jobs one by one and gives the results back to the applier.
+pub fn commit(jobs: Receiver<CommitJob>, applier: Sender<ToApplier>) {
+    while let Ok(job) = jobs.recv() {
+        match job.run() {
+            Ok(done) => drop(applier.send(ToApplier::Committed(done))),
+            Err(failure) => fatal("failed to commit the backend", &failure),
+        }
+    }
+}
+
+/// Removes old log segments and snapshots whenever it is told to.
+pub fn purge(purger: Purger, rounds: Receiver<()>) {
+    while rounds.recv().is_ok() {
+        match purger.purge() {
+            Ok(paths) => paths.iter().for_each(|path| tracing::info!(path = %path.display(), "purged")),
+            Err(failure) => tracing::warn!(error = %failure, "failed to purge old files"),
+        }
+    }
+}

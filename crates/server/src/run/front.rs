@@ -1,0 +1,215 @@
+//! What a door needs from the member: asking the driver, waiting for read indexes, taking views, filling in headers.
+
+use super::driver::StatusBoard;
+use super::inbox::Inbox;
+use super::interests::Interests;
+use super::waiters::{Reply, Waiters};
+use bytes::Bytes;
+use node::{Event, Outcome, Proposal, ProposalKind, RequestIds, Ticket};
+use proto::errors::ClientError;
+use proto::etcdserverpb::{InternalRaftRequest, RequestHeader, ResponseHeader};
+use prost::Message;
+use state::{ApplyError, StateReader, StateView};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// What all front-door threads share.
+pub struct Shared {
+    pub member_id: u64,
+    pub cluster_id: u64,
+    /// The release that the member reports.
+    pub version: String,
+    pub inbox: Inbox,
+    pub applier: std::sync::mpsc::Sender<super::applier::ToApplier>,
+    pub waiters: Arc<Waiters>,
+    pub ids: Arc<RequestIds>,
+    pub reader: StateReader,
+    pub status: Arc<StatusBoard>,
+    pub quota: state::quota::Quota,
+    pub limits: Limits,
+}
+
+/// The limits that doors hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub request_bytes_max: usize,
+    pub txn_ops_max: usize,
+}
+
+/// The member as seen from one front-door thread.
+#[derive(Clone)]
+pub struct Front {
+    pub shared: Arc<Shared>,
+    number: usize,
+    reads: Arc<Mutex<Reads>>,
+    pub interests: Interests,
+}
+
+/// The linearizable reads of one thread: those that wait for the round under way, and whether there is one. All that arrive
+/// during a round share the next, so the driver hears of one ticket a round.
+#[derive(Default)]
+struct Reads {
+    waiting: Vec<oneshot::Sender<Result<(), ClientError>>>,
+    under_way: bool,
+}
+
+impl Front {
+    pub fn new(shared: Arc<Shared>, number: usize) -> Front {
+        Front { shared, number, reads: Arc::default(), interests: Interests::default() }
+    }
+
+    /// Sends an event that will be answered under `ticket`, and waits for the answer.
+    pub async fn ask(&self, ticket: Ticket, event: Event) -> Result<Reply, ClientError> {
+        let waiting = self.shared.waiters.wait(self.number, ticket);
+        self.shared.inbox.request(event)?;
+        match waiting.await {
+            Some(Reply::Node(Outcome::Failed(error))) => Err(error),
+            Some(reply) => Ok(reply),
+            None => Err(ClientError::Stopped),
+        }
+    }
+
+    /// Proposes a request and waits until it is applied. `fill` sets the field of the request; header and id are set here.
+    pub async fn propose(&self, fill: impl FnOnce(&mut InternalRaftRequest)) -> Result<state::Outcome, Failure> {
+        let ticket = self.shared.ids.next();
+        let header = RequestHeader { id: ticket, ..Default::default() };
+        let mut request = InternalRaftRequest { header: Some(header), ..Default::default() };
+        fill(&mut request);
+        let data = Bytes::from(request.encode_to_vec());
+        if data.len() > self.shared.limits.request_bytes_max {
+            return Err(ClientError::RequestTooLarge.into());
+        }
+        let proposal = Proposal { ticket, data, kind: ProposalKind::Client };
+        match self.ask(ticket, Event::Propose(proposal)).await? {
+            Reply::Applied(Ok(outcome)) => Ok(outcome),
+            Reply::Applied(Err(ApplyError::Client(error))) => Err(error.into()),
+            Reply::Applied(Err(other)) => Err(Failure::Other(other.to_string())),
+            Reply::Node(_) | Reply::ReadReady => Err(Failure::wrong_reply()),
+        }
+    }
+
+    /// Rewrites the backend file densely.
+    pub async fn defragment(&self) -> Result<(), Failure> {
+        let ticket = self.shared.ids.next();
+        let waiting = self.shared.waiters.wait(self.number, ticket);
+        let sent = self.shared.applier.send(super::applier::ToApplier::Defragment(ticket));
+        sent.map_err(|_| ClientError::Stopped)?;
+        match waiting.await {
+            Some(Reply::Applied(Ok(_))) => Ok(()),
+            Some(Reply::Applied(Err(failure))) => Err(Failure::Other(failure.to_string())),
+            Some(_) => Err(Failure::wrong_reply()),
+            None => Err(ClientError::Stopped.into()),
+        }
+    }
+
+    /// The database as of the last entry applied now.
+    pub async fn snapshot_source(&self) -> Result<mvcc::SnapshotSource, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        let sent = self.shared.applier.send(super::applier::ToApplier::Snapshot(sender));
+        sent.map_err(|_| ClientError::Stopped)?;
+        receiver.await.map_err(|_| ClientError::Stopped.into())
+    }
+
+    /// Waits until a view taken afterwards is linearizable.
+    pub async fn read_index(&self) -> Result<(), ClientError> {
+        let (sender, receiver) = oneshot::channel();
+        let start = {
+            let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+            reads.waiting.push(sender);
+            !std::mem::replace(&mut reads.under_way, true)
+        };
+        if start {
+            tokio::spawn(self.clone().read_rounds());
+        }
+        receiver.await.unwrap_or(Err(ClientError::Stopped))
+    }
+
+    /// Asks for read indexes, one round after the other, while someone waits.
+    async fn read_rounds(self) {
+        loop {
+            let waiting = {
+                let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+                reads.under_way = !reads.waiting.is_empty();
+                std::mem::take(&mut reads.waiting)
+            };
+            if waiting.is_empty() {
+                return;
+            }
+            let ticket = self.shared.ids.next();
+            let outcome = self.ask(ticket, Event::ReadIndex { ticket }).await.map(|_| ());
+            for sender in waiting {
+                // A reader that has gone away meanwhile wants no answer.
+                let _gone = sender.send(outcome);
+            }
+        }
+    }
+
+    /// The newest published moment.
+    pub fn view(&self) -> StateView {
+        self.shared.reader.view()
+    }
+
+    /// A header for an answer from this view, with this revision.
+    pub fn header(&self, view: &StateView, revision: i64) -> ResponseHeader {
+        ResponseHeader {
+            cluster_id: self.shared.cluster_id,
+            member_id: self.shared.member_id,
+            revision,
+            raft_term: view.applied_term(),
+        }
+    }
+
+    /// Puts the member's identity into a header made at apply.
+    pub fn sign(&self, header: &mut Option<ResponseHeader>) {
+        if let Some(header) = header {
+            header.cluster_id = self.shared.cluster_id;
+            header.member_id = self.shared.member_id;
+        }
+    }
+}
+
+/// Why a call failed: by the table, or with a text of its own and the code Unknown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    /// An answer of a kind that this request has not.
+    pub fn wrong_reply() -> Failure {
+        Failure::Other("etcdserver: the answer does not fit the request".to_owned())
+    }
+}
+
+impl From<state::Error> for Failure {
+    fn from(error: state::Error) -> Failure {
+        Failure::Other(error.to_string())
+    }
+}
+
+impl From<mvcc::Error> for Failure {
+    fn from(error: mvcc::Error) -> Failure {
+        match error {
+            mvcc::Error::Compacted => ClientError::Compacted.into(),
+            mvcc::Error::FutureRevision => ClientError::FutureRev.into(),
+            other => Failure::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for tonic::Status {
+    fn from(failure: Failure) -> tonic::Status {
+        match failure {
+            Failure::Client(error) => status(error),
+            Failure::Other(text) => tonic::Status::unknown(text),
+        }
+    }
+}
+
+/// An error of the table as gRPC carries it.
+pub fn status(error: ClientError) -> tonic::Status {
+    tonic::Status::new(tonic::Code::from(error.code() as i32), error.text())
+}

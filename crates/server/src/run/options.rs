@@ -1,0 +1,92 @@
+//! What the configuration means to the rooms below.
+
+use super::boot::ServeError;
+use crate::config::{self, Compat, Config};
+use disk::RealDisk;
+use node::boot::{BootOptions, InitialMember};
+use state::Version;
+use std::sync::Arc;
+
+/// Bytes of backend pages kept in memory.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// The options of `node::boot`.
+pub fn boot_options(config: &Config) -> Result<BootOptions, ServeError> {
+    let urls = |urls: &[config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
+    Ok(BootOptions {
+        disk: Arc::new(RealDisk),
+        data_dir: config.data_dir.clone(),
+        wal_dir: config.wal_dir.clone(),
+        node: node_config(config)?,
+        initial_cluster: initial_members(config)?,
+        initial_cluster_token: config.initial_cluster_token.clone(),
+        peer_urls: urls(&config.initial_advertise_peer_urls),
+        force_new_cluster: config.force_new_cluster,
+        quota_backend_bytes: config.quota_backend_bytes,
+        backend_batch_interval: config.backend_batch_interval,
+        backend_batch_limit: to_usize(config.backend_batch_limit),
+        backend_cache_bytes: CACHE_BYTES,
+        compaction_batch_limit: to_usize(config.compaction_batch_limit),
+        compaction_sleep: config.compaction_sleep_interval,
+        wals_max: config.max_wals,
+        snapshots_max: config.max_snapshots,
+        unsafe_no_fsync: config.unsafe_no_fsync,
+        seed: rand::random(),
+    })
+}
+
+fn node_config(config: &Config) -> Result<node::Config, ServeError> {
+    Ok(node::Config {
+        name: config.name.clone(),
+        client_urls: config.advertise_client_urls.iter().map(ToString::to_string).collect(),
+        heartbeat: config.heartbeat_interval,
+        election: config.election_timeout,
+        pre_vote: config.pre_vote,
+        strict_reconfig: config.strict_reconfig_check,
+        snapshot_count: config.snapshot_count,
+        catch_up_entries: config.snapshot_catchup_entries,
+        auto_compaction: match config.auto_compaction().map_err(ServeError::Config)? {
+            config::AutoCompaction::Off => node::AutoCompaction::Off,
+            config::AutoCompaction::Periodic(period) => node::AutoCompaction::Periodic(period),
+            config::AutoCompaction::Revision(count) => node::AutoCompaction::Revision(count),
+        },
+        compat: version(config.compat_version),
+        initial_election_tick_advance: config.initial_election_tick_advance,
+        ..node::Config::default()
+    })
+}
+
+/// The initial cluster; looked at only where there is no log yet, so a wrong one is an error of `boot` then.
+fn initial_members(config: &Config) -> Result<Vec<InitialMember>, ServeError> {
+    let cluster = match config::initial_cluster(config) {
+        Ok(cluster) => cluster,
+        // A restart does not look at it.
+        Err(_) if has_log(config) => return Ok(Vec::new()),
+        Err(failure) => return Err(ServeError::Config(failure.to_string())),
+    };
+    let member = |(name, urls): (String, Vec<config::Url>)| InitialMember {
+        name,
+        peer_urls: urls.iter().map(ToString::to_string).collect(),
+    };
+    Ok(cluster.into_iter().map(member).collect())
+}
+
+fn has_log(config: &Config) -> bool {
+    let folder = config.wal_dir.clone().unwrap_or_else(|| config.data_dir.join("member").join("wal"));
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| name.to_string_lossy().ends_with(".wal"))
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The release of `--compat-version`.
+pub fn version(compat: Compat) -> Version {
+    match compat {
+        Compat::V3_4 => Version::V3_4,
+        Compat::V3_5 => Version::V3_5,
+        Compat::V3_6 => Version::V3_6,
+        Compat::V3_7 => Version { patch: 1, ..Version::V3_7 },
+    }
+}
