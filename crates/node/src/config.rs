@@ -38,6 +38,8 @@ pub struct Config {
     /// Whether leaders put the remaining time of long leases into the log every five minutes.
     pub lease_checkpoint: bool,
     pub lease_checkpoint_interval: Duration,
+    /// Whether recorded remaining times are kept on disk also below cluster version 3.6.
+    pub lease_checkpoint_persist: bool,
     /// The version this member reports as its own (`--compat-version`); caps what it proposes and writes.
     pub compat: Version,
     /// How often old log segments and snapshots are purged.
@@ -63,6 +65,7 @@ impl Default for Config {
             auto_compaction: AutoCompaction::Off,
             lease_checkpoint: false,
             lease_checkpoint_interval: Duration::from_secs(300),
+            lease_checkpoint_persist: false,
             compat: Version::V3_7,
             purge_interval: Duration::from_secs(30),
             unsynced_bytes_max: 64 << 20,

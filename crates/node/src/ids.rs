@@ -42,22 +42,29 @@ fn first_eight(digest: &[u8]) -> u64 {
 #[derive(Debug)]
 pub struct RequestIds {
     prefix: u64,
+    start: u64,
     counter: AtomicU64,
 }
 
 const COUNTER_BITS: u32 = 48;
+const COUNTER_MASK: u64 = (1 << COUNTER_BITS) - 1;
 
 impl RequestIds {
     /// `unix_millis` is the wall clock at the start of the process.
     pub fn new(member_id: u64, unix_millis: u64) -> Self {
         let start = (unix_millis & ((1 << 40) - 1)) << 8;
-        Self { prefix: (member_id & 0xffff) << COUNTER_BITS, counter: AtomicU64::new(start) }
+        Self { prefix: (member_id & 0xffff) << COUNTER_BITS, start, counter: AtomicU64::new(start) }
+    }
+
+    /// Whether the id was made here, since the start of the process: only then can anybody here wait for it.
+    pub fn is_own(&self, id: u64) -> bool {
+        id & !COUNTER_MASK == self.prefix && id & COUNTER_MASK > self.start
     }
 
     /// The next id; never 0.
     pub fn next(&self) -> u64 {
         let count = self.counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let id = self.prefix | (count & ((1 << COUNTER_BITS) - 1));
+        let id = self.prefix | (count & COUNTER_MASK);
         if id == 0 { self.next() } else { id }
     }
 }
@@ -87,6 +94,10 @@ mod tests {
     fn request_ids_carry_member_and_time() {
         let ids = RequestIds::new(0xabcd_1234, 0x01_0203_0405);
         assert_eq!(ids.next(), (0x1234 << 48) | ((0x01_0203_0405 << 8) + 1));
-        assert_eq!(ids.next() & 0xff, 2);
+        let id = ids.next();
+        assert_eq!(id & 0xff, 2);
+        assert!(ids.is_own(id));
+        assert!(!RequestIds::new(0xabcd_1234, 0x01_0203_0406).is_own(id), "of a former life");
+        assert!(!RequestIds::new(0xabcd_1235, 0).is_own(id), "of another member");
     }
 }

@@ -26,6 +26,7 @@ pub use event::{
     Applied, AppliedConfChange, Event, LeaseChange, Now, Persisted, Proposal, ProposalKind, Ticket, VersionReport,
 };
 pub use ids::{RequestIds, cluster_id, member_id};
-pub use applier::{Applier, CommitDone, CommitJob, Output};
+pub use applier::{Applier, ApplierError, CommitDone, CommitJob, Output, ReadySnapshot, SnapshotTo};
+pub use boot::{BootError, BootOptions, Booted, InitialMember, Note, Purger, boot};
 pub use log_writer::{LogError, LogWriter};
 pub use node::{Node, Status};

@@ -34,6 +34,15 @@ impl State {
         crate::open::open(options)
     }
 
+    /// Takes the place of this state whole: another one is opened and, if that succeeds, swapped in. Readers handed out
+    /// before see the new one; views taken before keep the old.
+    pub fn replace(&mut self, options: StateOptions) -> Result<()> {
+        let reader = self.reader.clone();
+        *self = State { reader, ..State::open(options)? };
+        self.republish();
+        Ok(())
+    }
+
     /// Applies one committed entry. Entries come in order without gaps, starting after the snapshot that the state was
     /// opened with; those at or below the consistent index go only to the v2 tree and the membership it holds.
     pub fn apply(&mut self, entry: &Entry) -> Result<Applied> {

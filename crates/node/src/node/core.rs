@@ -103,7 +103,7 @@ impl Core {
 
     /// Raft refuses to campaign where it must not, which is no failure of ours.
     pub fn campaign(&mut self) {
-        self.raft.campaign().unwrap_or_default();
+        self.raft.campaign();
     }
 
     /// All entries or none.
