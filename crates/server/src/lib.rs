@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod logging;
+pub mod metrics;
 
 #[cfg(feature = "run")]
 pub mod doors;
