@@ -26,10 +26,14 @@
 //!   go through [`RawNode::step`]. (A received snapshot is applied when its append is carried out.)
 //! - All other messages may be sent at once.
 
+pub mod confchange;
 mod config;
+mod core;
 mod error;
+mod log;
 pub mod quorum;
 mod raw_node;
+mod rng;
 mod sizes;
 mod status;
 mod storage;
