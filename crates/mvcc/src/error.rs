@@ -16,7 +16,7 @@ pub enum Error {
     FutureRevision,
     /// The bolt file could not be read or written.
     #[error("backend: {0}")]
-    Bolt(#[from] crate::backend::base::Failure),
+    Bolt(#[from] bolt::Error),
     /// The bolt file holds something that is not etcd's.
     #[error("database, bucket {bucket}: {what}")]
     Corrupt { bucket: &'static str, what: String },

@@ -17,12 +17,12 @@ mod store;
 mod view;
 pub mod watch;
 
-pub use backend::{Bucket, CommitJob, Committed, MetaKey, RawScan, SnapshotSource};
+pub use backend::{Bucket, CommitJob, Committed, MetaKey, RawScan, ShrinkJob, Shrunk, SnapshotChunks, SnapshotSource};
 pub use error::{Error, Result};
 pub use event::{Event, EventBatch, EventKind};
 pub use index::KeyMeta;
 pub use revision::Revision;
-pub use store::{EntryId, OfflineEdit, Options, Pending, PutResult, ShrinkJob, Shrunk, Store, SweepProgress, Txn};
+pub use store::{EntryId, OfflineEdit, Options, Pending, PutResult, Store, SweepProgress, Txn};
 pub use view::{
     EncodedRange, EventScan, HashKv, HashRule, Image, KeysOnly, Range, RangeItem, RangeQuery, Reader, SortOrder,
     SortTarget, View,

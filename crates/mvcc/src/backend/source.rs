@@ -2,23 +2,31 @@
 
 use bytes::Bytes;
 
+use crate::backend::base::Root;
 use crate::error::Result;
 use crate::store::EntryId;
 
 /// The bolt file as of one commit, to be streamed to a peer or a client. Pins the root while it lives: limit number and
 /// age of these.
 #[derive(Clone)]
-pub struct SnapshotSource {}
+pub struct SnapshotSource {
+    root: Root,
+    last: EntryId,
+}
 
 impl SnapshotSource {
+    pub(crate) fn new(root: Root, last: EntryId) -> SnapshotSource {
+        SnapshotSource { root, last }
+    }
+
     /// The last entry that the content covers.
     pub fn last(&self) -> EntryId {
-        todo!()
+        self.last
     }
 
     /// Length of the whole content in bytes.
     pub fn len(&self) -> u64 {
-        todo!()
+        self.root.tx().size()
     }
 
     /// Whether there is nothing; never, in a whole file.
@@ -26,8 +34,25 @@ impl SnapshotSource {
         self.len() == 0
     }
 
-    /// Up to `max` bytes from `offset` on; empty at the end. Blocks on the disk.
-    pub fn read(&self, _offset: u64, _max: usize) -> Result<Bytes> {
-        todo!()
+    /// The content from its start.
+    pub fn stream(&self) -> SnapshotChunks {
+        SnapshotChunks { stream: self.root.tx().stream() }
+    }
+}
+
+/// The content of a snapshot in chunks.
+pub struct SnapshotChunks {
+    stream: bolt::SnapshotStream,
+}
+
+impl SnapshotChunks {
+    /// Bytes that were not given yet.
+    pub fn remaining(&self) -> u64 {
+        self.stream.remaining()
+    }
+
+    /// The next chunk, of a size that suits the file; `None` at the end. Blocks on the disk.
+    pub fn next_chunk(&mut self) -> Result<Option<Bytes>> {
+        Ok(self.stream.next_chunk()?)
     }
 }

@@ -1,174 +1,203 @@
 //! The write half, with one owner.
 
+mod compact;
+mod load;
 mod offline;
+mod options;
 mod txn;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use disk::Disk;
 
-use crate::backend::{CommitJob, Committed, SnapshotSource};
+use crate::backend::base::Root;
+use crate::backend::{Bucket, CommitJob, Committed, MetaKey, ShrinkJob, Shrunk, SnapshotSource};
 use crate::error::Result;
-use crate::event::EventBatch;
-use crate::view::{Image, Reader};
+use crate::event::{Event, EventBatch};
+use crate::store::compact::Sweeper;
+use crate::view::{Image, Reader, View};
 
+pub use compact::SweepProgress;
 pub use offline::OfflineEdit;
+pub use options::{EntryId, Options, Pending};
 pub use txn::{PutResult, Txn};
 
-/// The identity of a raft entry. Ordered by term, then index, as entries are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryId {
-    pub term: u64,
-    pub index: u64,
-}
-
-/// How to open a [`Store`].
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Bytes of pages that the file may keep in memory.
-    pub cache_bytes: usize,
-    /// Overlay bytes (live and frozen) above which [`Pending::full`] asks the owner to wait for a commit.
-    pub overlay_bytes_max: usize,
-    /// Frozen overlays waiting for their commit at a time.
-    pub frozen_max: usize,
-    /// Whether `term` is written beside `consistent_index`: 3.4 knows no such key.
-    pub write_term: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { cache_bytes: 64 << 20, overlay_bytes_max: 64 << 20, frozen_max: 1, write_term: true }
-    }
-}
-
-/// What waits for a commit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pending {
-    /// Changes in the live overlay.
-    pub changes: usize,
-    /// Bytes in live and frozen overlays.
-    pub bytes: usize,
-    /// The owner must wait for [`Store::committed`] before it begins another entry.
-    pub full: bool,
-}
-
-/// How far a sweep has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SweepProgress {
-    /// Nothing is left to sweep.
-    Idle,
-    /// There is more.
-    More,
-    /// The sweep of this compaction ended with this slice; there may be more compactions waiting.
-    Finished { revision: i64 },
-}
-
 /// The write half of the keyspace and the database under it.
-pub struct Store {}
+///
+/// Its owner applies entries one by one with [`Store::begin`], shows them with [`Store::publish`], and keeps the commits
+/// going with [`Store::seal`] and [`Store::committed`]. Between entries it may sweep, migrate and shrink.
+pub struct Store {
+    db: bolt::Db,
+    options: Options,
+    /// The newest state; between transactions it stands at an entry boundary.
+    image: Image,
+    /// The last entry that was sealed.
+    sealed: EntryId,
+    reader: Reader,
+    /// Of committed entries, not published yet.
+    events: Vec<Event>,
+    /// Entries were committed since the last publish.
+    unpublished: bool,
+    sweeper: Sweeper,
+    /// Steps of a transaction under way, to be undone if it is dropped. Kept for its room.
+    undo: Vec<txn::Undo>,
+    lease_attachments: Vec<(Bytes, i64)>,
+    shrinking: bool,
+}
 
 impl Store {
-    /// Opens the file, creates it and its buckets where absent, loads the index; a compaction that was scheduled and
-    /// not finished is resumed by [`Store::sweep`].
-    pub fn open(_disk: Arc<dyn Disk>, _path: &Path, _options: Options) -> Result<Store> {
-        todo!()
-    }
-
     /// The last entry applied: consistent index and its term.
     pub fn applied(&self) -> EntryId {
-        todo!()
+        self.image.applied
     }
 
     /// The last entry in the file.
     pub fn committed_entry(&self) -> EntryId {
-        todo!()
+        self.image.layers.root.last()
     }
 
     /// The newest state, also where it is not published yet.
     pub fn image(&self) -> &Image {
-        todo!()
+        &self.image
     }
 
-    /// The keys whose newest record names a lease, with that lease, as found when the store was opened. Gives them once.
+    /// The keys whose newest record names a lease, with that lease, in key order, as found when the store was opened.
+    /// Gives them once.
     pub fn take_lease_attachments(&mut self) -> Vec<(Bytes, i64)> {
-        todo!()
+        std::mem::take(&mut self.lease_attachments)
     }
 
-    /// Begins the transaction of an entry. The entry's index must be above [`Store::applied`]'s.
-    pub fn begin(&mut self, _entry: EntryId) -> Txn<'_> {
-        todo!()
+    /// Begins the transaction of an entry, whose index must be above that of [`Store::applied`].
+    pub fn begin(&mut self, entry: EntryId) -> Txn<'_> {
+        let applied = self.image.applied;
+        assert!(entry.index > applied.index, "entry {entry:?} must follow {applied:?}");
+        Txn::new(self, entry)
     }
 
     /// Makes all committed entries visible to readers, and gives the events since the last call, `None` where there
-    /// are none.
+    /// are none. To be called after a sweep or a commit too, so that readers let go of what is old.
     pub fn publish(&mut self) -> Option<Arc<EventBatch>> {
-        todo!()
+        let view = View::new(self.image.clone());
+        self.reader.publish(view.clone());
+        self.unpublished = false;
+        let events = std::mem::take(&mut self.events);
+        (!events.is_empty()).then(|| Arc::new(EventBatch { events, view }))
     }
 
     /// Hands out views of what was published last.
     pub fn reader(&self) -> Reader {
-        todo!()
+        self.reader.clone()
     }
 
     /// What waits for a commit.
     pub fn pending(&self) -> Pending {
-        todo!()
+        let bytes = self.image.layers.overlay_bytes();
+        Pending {
+            changes: self.image.layers.live.changes(),
+            entries: self.image.applied.index.saturating_sub(self.sealed.index),
+            bytes,
+            jobs: self.image.layers.frozen.len(),
+            full: bytes > self.options.overlay_bytes_max,
+        }
     }
 
     /// Freezes what has gathered and gives the job that commits it. `None` where nothing has, where
     /// [`Options::frozen_max`] jobs are under way, or where the last applied entry is above `durable_commit`, the
     /// commit index of the last durable hard state.
-    pub fn seal(&mut self, _durable_commit: u64) -> Option<CommitJob> {
-        todo!()
+    pub fn seal(&mut self, durable_commit: u64) -> Option<CommitJob> {
+        let applied = self.image.applied;
+        let layers = &mut self.image.layers;
+        let is_clean = applied == self.sealed && layers.live.changes() == 0;
+        if is_clean
+            || self.options.read_only
+            || layers.frozen.len() >= self.options.frozen_max
+            || applied.index > durable_commit
+        {
+            return None;
+        }
+        let mut overlay = std::mem::take(&mut layers.live);
+        let mut number = |key: MetaKey, number: u64| {
+            let value = Bytes::copy_from_slice(&number.to_be_bytes());
+            overlay.set(Bucket::Meta, Bytes::from_static(key.bytes()), Some(value));
+        };
+        // Zero is what an absent key means, and is never written.
+        if applied.index != 0 {
+            number(MetaKey::ConsistentIndex, applied.index);
+        }
+        if applied.term != 0 && self.options.write_term {
+            number(MetaKey::Term, applied.term);
+        }
+        let overlay = Arc::new(overlay);
+        layers.frozen = layers.frozen.iter().chain([&overlay]).cloned().collect();
+        self.sealed = applied;
+        Some(CommitJob::new(self.db.clone(), overlay, applied))
     }
 
-    /// Takes the result of a job.
-    pub fn committed(&mut self, _committed: Committed) {
-        todo!()
+    /// Takes the result of the oldest job under way.
+    pub fn committed(&mut self, committed: Committed) {
+        let frozen = &self.image.layers.frozen;
+        let is_oldest = frozen.first().is_some_and(|oldest| Arc::ptr_eq(oldest, &committed.overlay));
+        assert!(is_oldest, "commits are taken in the order in which they were sealed");
+        self.image.layers.frozen = frozen.iter().skip(1).cloned().collect();
+        self.rebase(committed.root);
+    }
+
+    /// Goes on from a newer root with the same content.
+    fn rebase(&mut self, root: Root) {
+        self.image.layers.root = root;
+        // Readers move on at once, so that the old root's pages come free; but they are shown no entry before its time.
+        if !self.unpublished {
+            self.reader.publish(View::new(self.image.clone()));
+        }
     }
 
     /// The file as it stands, where it holds everything up to [`Store::applied`]; else seal, run, and ask the result.
     pub fn snapshot(&self) -> Option<SnapshotSource> {
-        todo!()
+        let layers = &self.image.layers;
+        let is_whole = layers.frozen.is_empty() && layers.live.changes() == 0 && self.sealed == self.image.applied;
+        is_whole.then(|| SnapshotSource::new(layers.root.clone(), self.sealed))
     }
 
-    /// Sweeps away up to about `budget` records or keys that compactions left behind.
-    pub fn sweep(&mut self, _budget: usize) -> Result<SweepProgress> {
-        todo!()
+    /// Whether compactions wait to be swept.
+    pub fn is_sweeping(&self) -> bool {
+        !self.sweeper.is_idle()
     }
 
     /// Sets the key `storageVersion`, or removes it.
-    pub fn migrate_storage(&mut self, _version: Option<&str>) {
-        todo!()
+    pub fn migrate_storage(&mut self, version: Option<&str>) {
+        let key = Bytes::from_static(MetaKey::StorageVersion.bytes());
+        let value = version.map(|version| Bytes::copy_from_slice(version.as_bytes()));
+        self.image.layers.live.set(Bucket::Meta, key, value);
     }
 
-    /// A step of giving space back to the disk, to be run where commit jobs run, not beside one: `None` while one is
-    /// under way.
-    pub fn shrink_step(&mut self, _pages_max: usize) -> Option<ShrinkJob> {
-        todo!()
+    /// A step of giving space back, to be run where commit jobs run and in order with them, its result handed to
+    /// [`Store::shrunk`] in order with theirs. `None` while one is under way.
+    pub fn shrink_step(&mut self, pages_max: u64) -> Option<ShrinkJob> {
+        if self.shrinking || self.options.read_only {
+            return None;
+        }
+        self.shrinking = true;
+        Some(ShrinkJob::new(self.db.clone(), pages_max))
     }
 
-    /// Takes the result of a step; true where another one would free more.
-    pub fn shrunk(&mut self, _shrunk: Shrunk) -> bool {
-        todo!()
+    /// Takes the result of a step.
+    pub fn shrunk(&mut self, shrunk: Shrunk) {
+        self.shrinking = false;
+        self.rebase(shrunk.root);
     }
 
     /// Changes by the offline tools. Not for a store that serves.
     pub fn offline(&mut self) -> OfflineEdit<'_> {
-        todo!()
+        OfflineEdit::new(self)
+    }
+
+    /// Figures of the file.
+    pub fn stats(&self) -> bolt::Stats {
+        self.db.stats()
+    }
+
+    /// Walks the whole file and compares it with what it should be.
+    pub fn check(&self) -> Result<bolt::Report> {
+        Ok(self.db.check()?)
     }
 }
-
-/// A step of giving space back.
-pub struct ShrinkJob {}
-
-impl ShrinkJob {
-    /// Moves pages, commits, truncates where that is allowed. Blocks on the disk.
-    pub fn run(self) -> Result<Shrunk> {
-        todo!()
-    }
-}
-
-/// A [`ShrinkJob`] that is done.
-pub struct Shrunk {}

@@ -1,4 +1,16 @@
-//! Hashes by which members are compared (facts: disk-formats, 7).
+//! Hashes by which members are compared (facts: disk-formats, 7): CRC-32C over names, keys and values.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use crc32c::{crc32c, crc32c_append};
+
+use crate::backend::{Bucket, MetaKey};
+use crate::error::{Error, Result};
+use crate::index::{Index, KeyRange, is_kept};
+use crate::record;
+use crate::revision::{RecordKey, Revision};
+use crate::view::image::Image;
 
 /// Which release's rule a hash follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +23,17 @@ pub enum HashRule {
     V3_7,
 }
 
+impl HashRule {
+    fn skips(self, key: &[u8]) -> bool {
+        let is = |meta: MetaKey| key == meta.bytes();
+        match self {
+            HashRule::V3_4 => is(MetaKey::ConsistentIndex),
+            HashRule::V3_5 => is(MetaKey::ConsistentIndex) || is(MetaKey::Term),
+            HashRule::V3_7 => is(MetaKey::ConsistentIndex) || is(MetaKey::Term) || is(MetaKey::StorageVersion),
+        }
+    }
+}
+
 /// The answer to HashKV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashKv {
@@ -21,4 +44,164 @@ pub struct HashKv {
     pub compact_revision: i64,
     /// The store's current revision.
     pub current_revision: i64,
+}
+
+/// Which revisions stay at a main revision.
+#[derive(Clone, Copy)]
+pub(crate) struct Keep<'a> {
+    index: &'a Index,
+    at: i64,
+}
+
+impl<'a> Keep<'a> {
+    pub fn new(index: &'a Index, at: i64) -> Keep<'a> {
+        Keep { index, at }
+    }
+
+    /// Whether compaction keeps this revision of the key: the newest, unless it is an older tombstone.
+    pub fn by_compaction(self, key: &[u8], revision: Revision) -> bool {
+        let newest = self.index.get(key).and_then(|entry| entry.change_at(self.at));
+        newest.is_some_and(|change| change.revision == revision && is_kept(&change, self.at))
+    }
+
+    /// Whether this revision is the newest of the key, and no tombstone.
+    pub fn alive(self, key: &[u8], revision: Revision) -> bool {
+        self.index.meta_at(key, self.at).is_some_and(|meta| meta.revision == revision)
+    }
+
+    fn any_alive(self) -> bool {
+        self.index.alive(KeyRange::From { start: b"", end: None }, self.at).next().is_some()
+    }
+
+    /// Whether compaction keeps any revision.
+    pub fn any_by_compaction(self) -> bool {
+        let mut entries = self.index.range(KeyRange::From { start: b"", end: None });
+        entries.any(|entry| entry.change_at(self.at).is_some_and(|change| is_kept(&change, self.at)))
+    }
+}
+
+/// The running hash over records up to a revision, of which those compacted before are hashed only where they are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RevisionHash {
+    crc: u32,
+    /// The compaction before.
+    compacted: i64,
+    /// Whether the set of kept revisions holds any; if not, none is left out because of it.
+    any_kept: bool,
+}
+
+impl RevisionHash {
+    pub fn new(compacted: i64, any_kept: bool) -> RevisionHash {
+        RevisionHash { crc: crc32c(Bucket::Key.name().as_bytes()), compacted, any_kept }
+    }
+
+    /// `kept` is asked for records at or below the compaction before.
+    pub fn record(&mut self, key: RecordKey, value: &Bytes, kept: impl FnOnce() -> Result<bool>) -> Result<()> {
+        if key.revision.main <= self.compacted && self.any_kept && !kept()? {
+            return Ok(());
+        }
+        // Older releases delete a tombstone at the compacted revision, newer ones keep it: neither hashes it.
+        if key.revision.main == self.compacted && key.tombstone {
+            return Ok(());
+        }
+        self.crc = crc32c_append(self.crc, key.to_bytes().as_slice());
+        self.crc = crc32c_append(self.crc, value);
+        Ok(())
+    }
+
+    pub fn finish(self) -> u32 {
+        self.crc
+    }
+}
+
+pub(super) fn hash_kv(image: &Image, revision: i64, rule: HashRule) -> Result<HashKv> {
+    let current_revision = image.revision;
+    let compacted = image.compact_revision;
+    if rule == HashRule::V3_7
+        && let Some(remembered) = image.compaction_hashes.iter().rfind(|hash| hash.hash_revision == revision)
+    {
+        return Ok(HashKv { current_revision, ..*remembered });
+    }
+    if rule != HashRule::V3_7 && revision > 0 && revision <= compacted {
+        return Err(Error::Compacted);
+    }
+    let at = image.resolve(revision)?;
+    let keep = Keep::new(&image.index, at);
+    let swept = Keep::new(&image.index, compacted);
+    let mut hash = RevisionHash::new(compacted, keep.any_alive());
+    for record in image.layers.records(Revision::default(), Revision::first_of(at.saturating_add(1))) {
+        let (key, value) = record?;
+        let name = if key.revision.main <= compacted { record::key_of(&value)? } else { Bytes::new() };
+        // What the sweep has not reached yet is not there any more.
+        if key.revision.main <= compacted && !swept.by_compaction(&name, key.revision) {
+            continue;
+        }
+        hash.record(key, &value, || Ok(keep.alive(&name, key.revision)))?;
+    }
+    Ok(HashKv { hash: hash.finish(), hash_revision: at, compact_revision: compacted, current_revision })
+}
+
+pub(super) fn hash(image: &Image, rule: HashRule) -> Result<u32> {
+    let mut crc = 0;
+    for name in image.layers.root.buckets()? {
+        crc = crc32c_append(crc, &name);
+        match Bucket::ALL.into_iter().find(|bucket| bucket.name().as_bytes() == name) {
+            Some(Bucket::Key) => crc = hash_records(image, crc)?,
+            Some(Bucket::Meta) => crc = hash_meta(image, rule, crc)?,
+            Some(bucket) => {
+                for pair in image.layers.scan(bucket, b"", None) {
+                    crc = append(crc, &pair?);
+                }
+            }
+            // A bucket of some other program, which no overlay changes.
+            None => {
+                let mut cursor = image.layers.root.foreign_cursor(&name)?;
+                let mut pair = cursor.first()?;
+                while let Some(at) = pair {
+                    crc = append(crc, &at);
+                    pair = cursor.next()?;
+                }
+            }
+        }
+    }
+    Ok(crc)
+}
+
+fn hash_records(image: &Image, mut crc: u32) -> Result<u32> {
+    for record in image.layers.records(Revision::default(), Revision::first_of(i64::MAX)) {
+        let (key, value) = record?;
+        crc = crc32c_append(crc32c_append(crc, key.to_bytes().as_slice()), &value);
+    }
+    Ok(crc)
+}
+
+/// The bucket as a commit at this moment would leave it.
+fn hash_meta(image: &Image, rule: HashRule, mut crc: u32) -> Result<u32> {
+    let mut pairs = image.layers.scan(Bucket::Meta, b"", None).collect::<Result<BTreeMap<Bytes, Bytes>>>()?;
+    let applied = image.applied;
+    for (key, number) in [(MetaKey::ConsistentIndex, applied.index), (MetaKey::Term, applied.term)] {
+        if pairs.contains_key(key.bytes()) {
+            pairs.insert(Bytes::from_static(key.bytes()), Bytes::copy_from_slice(&number.to_be_bytes()));
+        }
+    }
+    for pair in pairs {
+        if !rule.skips(&pair.0) {
+            crc = append(crc, &pair);
+        }
+    }
+    Ok(crc)
+}
+
+fn append(crc: u32, pair: &(Bytes, Bytes)) -> u32 {
+    crc32c_append(crc32c_append(crc, &pair.0), &pair.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_store_hashes_to_the_crc_of_the_bucket_name() {
+        assert_eq!(RevisionHash::new(-1, false).finish(), 1_084_519_789);
+    }
 }

@@ -2,101 +2,30 @@
 
 mod events;
 mod hash;
+mod image;
 mod query;
 mod range;
+mod sort;
 
-use std::sync::Arc;
+use std::borrow::Borrow;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use proto::mvccpb::KeyValue;
-
-use crate::backend::{Bucket, RawScan};
-use crate::error::Result;
-use crate::index::KeyMeta;
-use crate::store::EntryId;
+use crate::error::{Error, Result};
 
 pub use events::EventScan;
 pub use hash::{HashKv, HashRule};
+pub use image::Image;
 pub use query::{KeysOnly, RangeQuery, SortOrder, SortTarget};
 pub use range::{EncodedRange, Range, RangeItem};
 
-/// Everything readable at one moment: a pinned root of the file, frozen overlays, the live overlay, the index.
-#[derive(Clone, Debug)]
-pub struct Image {}
-
-impl Image {
-    /// The current revision; 1 while nothing was ever written.
-    pub fn revision(&self) -> i64 {
-        todo!()
-    }
-
-    /// The newest revision compacted; -1 while there was none.
-    pub fn compact_revision(&self) -> i64 {
-        todo!()
-    }
-
-    /// The last applied entry: consistent index and its term.
-    pub fn applied(&self) -> EntryId {
-        todo!()
-    }
-
-    /// Finds keys. Errs with `Compacted` and `FutureRevision` for the asked revision.
-    pub fn range(&self, _query: &RangeQuery) -> Result<Range<&Image>> {
-        todo!()
-    }
-
-    /// The key as of `revision` (0 or less = now), `None` if it did not exist then.
-    /// Errs with `Compacted` and `FutureRevision`.
-    pub fn get_kv(&self, _key: &[u8], _revision: i64) -> Result<Option<KeyValue>> {
-        todo!()
-    }
-
-    /// What the index knows about the key now; reads no record.
-    pub fn key_meta(&self, _key: &[u8]) -> Option<KeyMeta> {
-        todo!()
-    }
-
-    /// The number of keys in the range `[key, range_end)` now, by etcd's rules for `range_end`.
-    pub fn count(&self, _key: &[u8], _range_end: &[u8]) -> i64 {
-        todo!()
-    }
-
-    /// A raw pair. `consistent_index` and `term` of a view are [`Image::applied`], not to be asked here.
-    pub fn get(&self, _bucket: Bucket, _key: &[u8]) -> Result<Option<Bytes>> {
-        todo!()
-    }
-
-    /// The raw pairs with `start <= key`, and `key < end` where `end` is given, in key order.
-    pub fn scan(&self, _bucket: Bucket, _start: &[u8], _end: Option<&[u8]>) -> RawScan {
-        todo!()
-    }
-
-    /// HashKV at `revision` (0 = current), by the rule of a release. Walks all records up to it: not for a front-door thread.
-    pub fn hash_kv(&self, _revision: i64, _rule: HashRule) -> Result<HashKv> {
-        todo!()
-    }
-
-    /// Hash over the whole backend, by the rule of a release. Walks everything: not for a front-door thread.
-    pub fn hash(&self, _rule: HashRule) -> Result<u32> {
-        todo!()
-    }
-
-    /// Size of the file in bytes up to its high-water mark (`dbSize`), as of the last commit.
-    pub fn size(&self) -> u64 {
-        todo!()
-    }
-
-    /// That without its free pages (`dbSizeInUse`).
-    pub fn size_in_use(&self) -> u64 {
-        todo!()
-    }
-}
+pub(crate) use hash::{Keep, RevisionHash};
 
 /// An [`Image`] shared by pointer. Holds back the reuse of pages of the file: let go of it in bounded time.
 #[derive(Clone, Debug)]
 pub struct View(Arc<Image>);
 
-impl std::ops::Deref for View {
+impl Deref for View {
     type Target = Image;
 
     fn deref(&self) -> &Image {
@@ -104,32 +33,55 @@ impl std::ops::Deref for View {
     }
 }
 
-impl std::borrow::Borrow<Image> for View {
+impl Borrow<Image> for View {
     fn borrow(&self) -> &Image {
         &self.0
     }
 }
 
 impl View {
-    /// As [`Image::range`], with a result that holds the view itself.
-    pub fn range(&self, _query: &RangeQuery) -> Result<Range<View>> {
-        todo!()
+    pub(crate) fn new(image: Image) -> View {
+        View(Arc::new(image))
     }
 
-    /// All changes from main revision `from` on, up to this view's current revision, in revision order.
-    /// Errs with `Compacted` where `from` <= the compact revision... a watcher that starts exactly at it is served.
-    pub fn events(&self, _from: i64) -> Result<EventScan> {
-        todo!()
+    /// As [`Image::range`], with a result that holds the view itself.
+    pub fn range(&self, query: &RangeQuery) -> Result<Range<View>> {
+        Range::new(self.clone(), query)
+    }
+
+    /// All changes from main revision `from` on, up to this view's current revision, in revision order. The scan reads
+    /// as it is advanced: take as much as suits, and go on later with a new scan from the next revision.
+    ///
+    /// Errs with `Compacted` where `from` is below the compact revision; at it, the changes are still served.
+    pub fn events(&self, from: i64) -> Result<EventScan> {
+        if from < self.compact_revision() {
+            return Err(Error::Compacted);
+        }
+        Ok(EventScan::new(self.clone(), from))
     }
 }
 
 /// Hands out views of the last published moment, from any thread.
 #[derive(Clone)]
-pub struct Reader {}
+pub struct Reader {
+    published: Arc<Mutex<View>>,
+}
 
 impl Reader {
-    /// The last published moment, in O(1).
+    pub(crate) fn new(view: View) -> Reader {
+        Reader { published: Arc::new(Mutex::new(view)) }
+    }
+
+    /// The last published moment, in O(1): the lock is held for a pointer's clone.
     pub fn view(&self) -> View {
-        todo!()
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn publish(&self, view: View) {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *published, view);
+        // What only the old view held is freed outside the lock.
+        drop(published);
+        drop(before);
     }
 }

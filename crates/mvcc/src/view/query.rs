@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use proto::etcdserverpb as pb;
 
+use crate::index::{KeyMeta, KeyRange};
+
 /// The order of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortOrder {
@@ -83,5 +85,44 @@ impl From<&pb::RangeRequest> for RangeQuery {
             min_create_revision: request.min_create_revision,
             max_create_revision: request.max_create_revision,
         }
+    }
+}
+
+impl RangeQuery {
+    pub(crate) fn key_range(&self) -> KeyRange<'_> {
+        KeyRange::new(&self.key, &self.range_end)
+    }
+
+    pub(crate) fn filter(&self) -> Filter {
+        Filter {
+            min_mod: self.min_mod_revision,
+            max_mod: self.max_mod_revision,
+            min_create: self.min_create_revision,
+            max_create: self.max_create_revision,
+        }
+    }
+}
+
+/// The revision bounds of a query, 0 = off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    min_mod: i64,
+    max_mod: i64,
+    min_create: i64,
+    max_create: i64,
+}
+
+impl Filter {
+    pub fn is_off(&self) -> bool {
+        *self == Filter::default()
+    }
+
+    pub fn passes(&self, meta: &KeyMeta) -> bool {
+        let at_least = |bound: i64, value: i64| bound == 0 || value >= bound;
+        let at_most = |bound: i64, value: i64| bound == 0 || value <= bound;
+        at_least(self.min_mod, meta.mod_revision())
+            && at_most(self.max_mod, meta.mod_revision())
+            && at_least(self.min_create, meta.create_revision)
+            && at_most(self.max_create, meta.create_revision)
     }
 }
