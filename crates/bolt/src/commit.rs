@@ -24,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) trim: bool,
     /// Writes a meta page even if nothing changes.
     pub(crate) force: bool,
+    /// Does nothing if a page would have to be taken here or beyond.
+    pub(crate) below: Option<u64>,
 }
 
 /// What a commit will do to the file and the lists.
@@ -60,7 +62,8 @@ pub(crate) fn commit(mut tx: WriteTx, request: Request) -> Result<Commit> {
     outcome
 }
 
-fn commit_with(tx: &WriteTx, writer: &mut Writer, request: &Request) -> Result<Commit> {
+/// Nothing was done if the answer names the transaction before.
+pub(crate) fn commit_with(tx: &WriteTx, writer: &mut Writer, request: &Request) -> Result<Commit> {
     release(tx.shared(), writer);
     match plan(tx, writer, request)? {
         None => Ok(Commit { txid: tx.base.txid(), pages: 0 }),
@@ -106,8 +109,10 @@ fn plan_pages(tx: &WriteTx, writer: &mut Writer, request: &Request, undo: &mut U
     let mut editor = Editor::new(&shared.source, base.high_water, undo.trimmed.start, &mut writer.free);
     let root = editor.edit_top(base.root, &request.changes);
     let changed = !editor.written.is_empty() || !undo.trimmed.is_empty() || request.force;
+    let fits = |(id, _): &(u64, Bytes)| request.below.is_none_or(|below| *id < below);
+    let fits = editor.written.iter().all(fits);
     let root = match root {
-        Ok(root) if root != base.root || changed => root,
+        Ok(root) if (root != base.root || changed) && fits => root,
         other => {
             undo.taken = editor.taken;
             return other.map(|_| None);

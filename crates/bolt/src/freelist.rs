@@ -39,6 +39,13 @@ impl FreeList {
         ids
     }
 
+    /// Ids of the pending pages, in rising order.
+    pub(crate) fn pending_ids(&self) -> Vec<u64> {
+        let mut ids: Vec<u64> = self.pending.values().flatten().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub(crate) fn free_ids(&self) -> impl Iterator<Item = u64> + '_ {
         let bits = |(index, word): (usize, &u64)| {
             let word = *word;
@@ -111,16 +118,6 @@ impl FreeList {
             }
         }
         None
-    }
-
-    /// Free pages below `id`.
-    pub(crate) fn free_below(&self, id: u64) -> u64 {
-        let whole = ((id / 64) as usize).min(self.words.len());
-        let mut count: u64 = self.words[..whole].iter().map(|word| u64::from(word.count_ones())).sum();
-        if let Some(word) = self.words.get(whole).filter(|_| id % 64 != 0) {
-            count += u64::from((word & ((1 << (id % 64)) - 1)).count_ones());
-        }
-        count
     }
 
     /// Records what the commit `txid` no longer needs.
@@ -207,7 +204,6 @@ mod tests {
     #[test]
     fn the_end_is_trimmed() {
         let mut free = list(&[4, 97, 98, 99]);
-        assert_eq!(free.free_below(98), 2);
         assert_eq!(free.trim(100), 97);
         assert_eq!(free.free_ids().collect::<Vec<_>>(), [4]);
         assert_eq!(free.trim(97), 97);

@@ -160,7 +160,7 @@ impl WriteTx {
     /// and a later transaction may succeed; else it is poisoned.
     pub fn commit(mut self) -> Result<Commit> {
         let changes = self.take_changes();
-        crate::commit::commit(self, Request { changes, trim: false, force: false })
+        crate::commit::commit(self, Request { changes, trim: false, force: false, below: None })
     }
 
     /// The changes as the tree of buckets takes them.
