@@ -3,3 +3,4 @@
 
 pub mod differential;
 pub mod process;
+pub mod workload;
