@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The rooms in their order: each uses only rooms before it.
-const ORDER: [&str; 14] = [
-    "proto", "disk", "raft", "bolt", "wal", "mvcc", "state", "node", "client", "server", "ctl", "bench", "sim", "testkit",
+const ORDER: [&str; 15] = [
+    "proto", "disk", "raft", "bolt", "wal", "mvcc", "state", "node", "client", "server", "ctl", "e2e", "bench", "sim",
+    "testkit",
 ];
 
 /// The rooms above the line; `sim` is below it in the list but runs the same pure code.
@@ -51,8 +52,18 @@ fn reachable(room: &str) -> Result<BTreeSet<String>, Failure> {
 fn direct_uses() -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
     let mut uses = BTreeMap::new();
     for room in ORDER {
-        let text =
-            tree(&["--package", room, "--edges", "normal,build", "--prefix", "none", "--depth", "1", "--format", "{p}"])?;
+        let text = tree(&[
+            "--package",
+            room,
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--depth",
+            "1",
+            "--format",
+            "{p}",
+        ])?;
         let names = text.lines().skip(1).filter_map(|line| line.split(' ').next());
         uses.insert(room.to_owned(), names.filter(|n| ORDER.contains(n)).map(str::to_owned).collect());
     }
