@@ -19,6 +19,7 @@ mod lessor;
 mod log_writer;
 mod node;
 mod requests;
+pub mod restore;
 
 pub use action::{Action, ApplyBatch, Batch, LeaseTime, Outcome, Role, SnapshotRecord};
 pub use config::{AutoCompaction, Config};

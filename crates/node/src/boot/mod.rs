@@ -19,6 +19,7 @@ use state::quota::Quota;
 use state::{State, StateOptions, StateReader};
 use wal::{FileKind, MemberDir, SnapFiles, Wal};
 
+pub(crate) use self::bootstrap::{founders, founding_entries, own_founder};
 pub use self::error::BootError;
 use crate::applier::{Applier, ApplierOptions, fill_applied, lease_changes};
 use crate::config::Config;
