@@ -1,8 +1,10 @@
 //! The process: threads, doors, boot.
 
 pub mod config;
+pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod notify;
 
 #[cfg(feature = "run")]
 pub mod doors;
