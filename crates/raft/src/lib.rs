@@ -29,6 +29,7 @@
 pub mod confchange;
 mod config;
 mod core;
+pub mod describe;
 mod error;
 mod log;
 pub mod quorum;
