@@ -9,6 +9,8 @@ mod membership;
 mod proposals;
 mod reads;
 mod ready;
+#[cfg(test)]
+mod script;
 mod time;
 mod versions;
 
@@ -221,9 +223,15 @@ impl Node {
 
     /// Turns what the batch of events brought about into actions.
     pub fn flush(&mut self, now: Now) {
-        self.propose_batch();
-        self.ask_read_index(now.monotonic);
-        self.drain_ready(now.monotonic);
+        loop {
+            self.propose_batch();
+            self.ask_read_index(now.monotonic);
+            self.drain_ready(now.monotonic);
+            // A new leader may have let proposals go, or have some of its own.
+            if self.batch.is_empty() {
+                break;
+            }
+        }
         self.advance_stop();
     }
 
