@@ -71,8 +71,8 @@ pub enum Outcome {
     V2(crate::v2::Reply),
 }
 
-/// Something that must happen outside because of an entry. Replaying an entry at or below the consistent index yields
-/// only `ConfChange`, and only past the source of membership.
+/// Something that must happen outside because of an entry. An entry at or below the consistent index yields only
+/// `ConfChange`, `MembersChanged` and `RemovedSelf`, and only where the v2 tree is the source of membership.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     LeaseGranted { id: i64, ttl_secs: i64 },

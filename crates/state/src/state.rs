@@ -207,12 +207,13 @@ impl State {
 
     /// See [`Store::shrink_step`].
     pub fn shrink_step(&mut self, pages_max: usize) -> Option<ShrinkJob> {
-        self.store.shrink_step(pages_max)
+        self.store.shrink_step(pages_max as u64)
     }
 
-    /// See [`Store::shrunk`]. Readers see the same moment, on the smaller file.
+    /// See [`Store::shrunk`]. Readers see the same moment, on the smaller file. True where another step would free more.
     pub fn shrunk(&mut self, shrunk: Shrunk) -> bool {
-        let more = self.store.shrunk(shrunk);
+        let more = !shrunk.is_done();
+        self.store.shrunk(shrunk);
         self.republish();
         more
     }

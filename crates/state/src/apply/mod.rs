@@ -163,11 +163,15 @@ impl Run<'_, '_> {
         Ok(Ok(Outcome::Compaction { response, revision: r.revision, physical: r.physical }))
     }
 
-    /// What the first new entry after opening puts right: a revision for a fresh auth store, buckets that must follow
-    /// the v2 tree, a tree that must follow the buckets.
+    /// What the first new entry after opening puts right: a revision for a fresh auth store, a fresh storage version,
+    /// buckets that must follow the v2 tree, a tree that must follow the buckets.
     pub(crate) fn catch_up(&mut self) -> Result<()> {
         if self.live.auth.revision() == 0 && Arc::make_mut(&mut self.live.auth).start() {
             store::write_auth(self.txn, &Write::Revision(self.live.auth.revision()));
+        }
+        if self.live.versions.storage.is_none() && self.term != 0 && self.rules.release >= Version::V3_5 {
+            // The term that goes into the file with this entry is what tells a storage of 3.5.
+            self.live.versions.storage = Some(Version::V3_5);
         }
         if std::mem::take(&mut self.live.buckets_stale) {
             store::rewrite_members(self.txn, &self.live.members)?;

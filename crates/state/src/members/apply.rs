@@ -23,11 +23,13 @@ pub(crate) fn replay_conf_change(live: &mut Live, rules: &Rules, index: u64, cha
     match &mut live.source {
         Source::Tree { .. } => {
             let judged = live.members.check(change, rules.learners_max);
+            let mut effects = to_raft(live, index, change, judged.is_ok());
             if let Ok(member_change) = &judged {
                 Arc::make_mut(&mut live.members).apply(member_change);
                 v2::change_member(&mut live.tree, member_change, &live.members);
+                effects.extend(told(member_change, rules));
             }
-            to_raft(live, index, change, judged.is_ok())
+            effects
         }
         Source::Buckets { behind: Some(behind), .. } => {
             if let Ok(member_change) = behind.check(change, rules.learners_max) {
@@ -48,6 +50,12 @@ fn to_raft(live: &Live, index: u64, change: &ConfChange, accepted: bool) -> Vec<
     vec![Effect::ConfChange(ConfChange { node_id, ..change.clone() })]
 }
 
+/// What follows from an accepted change besides raft's part.
+fn told(change: &MemberChange, rules: &Rules) -> impl Iterator<Item = Effect> + use<> {
+    let removed_self = *change == MemberChange::Remove(rules.member_id);
+    [Effect::MembersChanged].into_iter().chain(removed_self.then_some(Effect::RemovedSelf))
+}
+
 impl Run<'_, '_> {
     /// A change that is refused still goes to raft, without a node, because raft waits for it.
     pub(crate) fn conf_change(&mut self, change: &ConfChange) -> Ran {
@@ -60,10 +68,7 @@ impl Run<'_, '_> {
         let removed = Arc::make_mut(&mut self.live.members).apply(&member_change);
         v2::change_member(&mut self.live.tree, &member_change, &self.live.members);
         self.write_change(&member_change);
-        self.effects.push(Effect::MembersChanged);
-        if member_change == MemberChange::Remove(self.rules.member_id) {
-            self.effects.push(Effect::RemovedSelf);
-        }
+        self.effects.extend(told(&member_change, self.rules));
         let member = removed.as_ref().or(self.live.members.get(member_change.id())).map(super::Member::to_proto);
         Ok(Some(Outcome::Members { member, members: self.live.members.to_proto() }))
     }

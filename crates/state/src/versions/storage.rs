@@ -40,13 +40,10 @@ impl State {
         if self.live.buckets_stale || self.applied.index < self.store.applied().index {
             return Migration::Replaying;
         }
-        let from = match self.live.versions.storage {
-            Some(version) => version,
-            None if self.store.applied().term != 0 && self.rules.release >= Version::V3_5 => Version::V3_5,
-            None => return Migration::Unknown,
+        let Some(from) = self.live.versions.storage else {
+            return Migration::Unknown;
         };
         if from == target {
-            self.live.versions.storage = Some(from);
             return Migration::Unneeded;
         }
         if target < from && log_needs.minor_line() > target {
