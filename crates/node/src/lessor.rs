@@ -168,11 +168,6 @@ impl Lessor {
         Some(LeaseTime { left_secs, granted_secs: lease.ttl_secs })
     }
 
-    /// Whether the lease exists.
-    pub fn contains(&self, id: i64) -> bool {
-        self.leases.contains_key(&id)
-    }
-
     /// All leases; on the leader those that end first come first.
     pub fn by_time_left(&self) -> Vec<i64> {
         let mut all: Vec<(Option<Duration>, i64)> = self.leases.iter().map(|(id, l)| (l.ends, *id)).collect();

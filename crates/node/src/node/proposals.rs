@@ -108,13 +108,6 @@ impl Proposals {
         }
         out
     }
-
-    /// When the next one will have waited too long.
-    pub fn next_expiry(&self) -> Option<Duration> {
-        let sent = [self.appended.front(), self.unknown.front()].into_iter().flatten().map(|sent| sent.started);
-        let held = self.held.front().map(|held| held.started);
-        sent.chain(held).min().map(|started| started + self.timeout)
-    }
 }
 
 #[cfg(test)]
@@ -133,7 +126,6 @@ mod tests {
         proposals.applied(10);
         assert_eq!(proposals.pending(), 2);
         assert!(proposals.expire(8 * SEC).is_empty());
-        assert_eq!(proposals.next_expiry(), Some(9 * SEC));
         assert_eq!(proposals.expire(9 * SEC), [GivenUp { ticket: 2, started: 2 * SEC, unsent: false }]);
         assert_eq!(proposals.expire(20 * SEC), [GivenUp { ticket: 3, started: 3 * SEC, unsent: false }]);
     }

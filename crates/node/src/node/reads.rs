@@ -98,11 +98,6 @@ impl Reads {
         }
     }
 
-    /// When [`Self::retry`] or [`Self::expire`] have something to do.
-    pub fn next_wakeup(&self) -> Option<Duration> {
-        self.round.as_ref().map(|round| round.retry_at.min(round.started + self.timeout))
-    }
-
     /// Everyone who waits in any way; the member stops.
     pub fn drain(&mut self) -> Vec<Ticket> {
         let mut all = self.fail_round();
@@ -144,10 +139,8 @@ mod tests {
         reads.add(1);
         reads.begin(100, SEC);
         assert_eq!(reads.retry(SEC), None);
-        assert_eq!(reads.next_wakeup(), Some(SEC + RETRY));
         assert_eq!(reads.retry(SEC + RETRY), Some(100));
         assert!(reads.expire(7 * SEC).is_empty());
         assert_eq!(reads.expire(8 * SEC), [1]);
-        assert_eq!(reads.next_wakeup(), None);
     }
 }

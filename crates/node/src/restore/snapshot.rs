@@ -111,13 +111,13 @@ fn copy_checked(disk: &dyn Disk, from: &Path, to: &Path, skip_hash_check: bool) 
 fn rewrite_db(options: &RestoreOptions, db: &Path, founders: &[Member], last: EntryId) -> Result<(), ToolError> {
     let mut store = Store::open(options.disk.clone(), db, Options::default())?;
     let mut edit = store.offline();
-    edit.clear(Bucket::Members);
-    edit.clear(Bucket::MembersRemoved);
+    edit.clear(Bucket::Members)?;
+    edit.clear(Bucket::MembersRemoved)?;
     for member in founders {
         edit.put_raw(Bucket::Members, id_text(member.id).as_bytes(), &member.to_json());
     }
     if options.bump_revision > 0 {
-        edit.bump_revision(options.bump_revision, options.mark_compacted);
+        edit.bump_revision(options.bump_revision, options.mark_compacted)?;
     }
     edit.force_applied(last);
     if let Some(job) = store.seal(u64::MAX) {
