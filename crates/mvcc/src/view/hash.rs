@@ -21,6 +21,8 @@ pub enum HashRule {
     V3_5,
     /// As 3.6 and 3.7: hashes of compactions are remembered; `storageVersion` is skipped too.
     V3_7,
+    /// As the offline `snapshot status` hashes a file: nothing is skipped. HashKV as for 3.7.
+    File,
 }
 
 impl HashRule {
@@ -30,6 +32,15 @@ impl HashRule {
             HashRule::V3_4 => is(MetaKey::ConsistentIndex),
             HashRule::V3_5 => is(MetaKey::ConsistentIndex) || is(MetaKey::Term),
             HashRule::V3_7 => is(MetaKey::ConsistentIndex) || is(MetaKey::Term) || is(MetaKey::StorageVersion),
+            HashRule::File => false,
+        }
+    }
+
+    /// Whether HashKV refuses the compacted revision itself, and remembers no hashes of compactions.
+    fn is_old(self) -> bool {
+        match self {
+            HashRule::V3_4 | HashRule::V3_5 => true,
+            HashRule::V3_7 | HashRule::File => false,
         }
     }
 }
@@ -117,12 +128,12 @@ impl RevisionHash {
 pub(super) fn hash_kv(image: &Image, revision: i64, rule: HashRule) -> Result<HashKv> {
     let current_revision = image.revision;
     let compacted = image.compact_revision;
-    if rule == HashRule::V3_7
+    if !rule.is_old()
         && let Some(remembered) = image.compaction_hashes.iter().rfind(|hash| hash.hash_revision == revision)
     {
         return Ok(HashKv { current_revision, ..*remembered });
     }
-    if rule != HashRule::V3_7 && revision > 0 && revision <= compacted {
+    if rule.is_old() && revision > 0 && revision <= compacted {
         return Err(Error::Compacted);
     }
     let at = image.resolve(revision)?;

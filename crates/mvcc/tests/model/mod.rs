@@ -1,4 +1,5 @@
 //! A keyspace as simple as can be: every change ever made, in a list. What the store answers must follow from it.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::BTreeMap;
 
