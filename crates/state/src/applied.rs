@@ -40,7 +40,11 @@ pub enum Outcome {
     Txn(pb::TxnResponse),
     /// Where `physical` was asked for, the answer is to be held back until the sweep has reached the revision and a
     /// commit followed ([`Effect::CompactionScheduled`]).
-    Compaction { response: pb::CompactionResponse, revision: i64, physical: bool },
+    Compaction {
+        response: pb::CompactionResponse,
+        revision: i64,
+        physical: bool,
+    },
     LeaseGrant(pb::LeaseGrantResponse),
     LeaseRevoke(pb::LeaseRevokeResponse),
     LeaseCheckpoint(pb::LeaseCheckpointResponse),
@@ -64,7 +68,10 @@ pub enum Outcome {
     AuthRoleGrantPermission(pb::AuthRoleGrantPermissionResponse),
     AuthRoleRevokePermission(pb::AuthRoleRevokePermissionResponse),
     /// All members after an accepted conf change, sorted by id, and the one it named (for a removal: as it was).
-    Members { member: Option<pb::Member>, members: Vec<pb::Member> },
+    Members {
+        member: Option<pb::Member>,
+        members: Vec<pb::Member>,
+    },
     /// Cluster version, member attributes, downgrade info: nothing to say.
     Done,
     /// The answer of the v2 tree.
@@ -75,10 +82,18 @@ pub enum Outcome {
 /// `ConfChange`, `MembersChanged` and `RemovedSelf`, and only where the v2 tree is the source of membership.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    LeaseGranted { id: i64, ttl_secs: i64 },
-    LeaseRevoked { id: i64 },
+    LeaseGranted {
+        id: i64,
+        ttl_secs: i64,
+    },
+    LeaseRevoked {
+        id: i64,
+    },
     /// `remaining_secs` 0 = the full TTL again.
-    LeaseCheckpointed { id: i64, remaining_secs: i64 },
+    LeaseCheckpointed {
+        id: i64,
+        remaining_secs: i64,
+    },
     /// To be handed to raft, exactly once per conf-change entry past the source of membership. A refused one has node 0.
     ConfChange(raftpb::ConfChange),
     /// Members, their URLs, names or roles changed.
@@ -88,16 +103,26 @@ pub enum Effect {
     AlarmsChanged,
     /// The quota is exceeded here: propose this alarm for this member, and answer the ticket when that is done.
     RaiseNoSpace,
-    ClusterVersionChanged { from: Option<Version>, to: Version },
+    ClusterVersionChanged {
+        from: Option<Version>,
+        to: Version,
+    },
     DowngradeChanged,
     /// A simple token to be kept, with its user.
-    TokenIssued { token: String, username: String },
+    TokenIssued {
+        token: String,
+        username: String,
+    },
     /// Simple tokens of this user are void.
-    UserTokensDropped { username: String },
+    UserTokensDropped {
+        username: String,
+    },
     /// All simple tokens are void: authentication was switched on anew or off.
     AllTokensDropped,
     /// The auth revision moved.
     AuthChanged,
     /// The compact revision moved; sweep.
-    CompactionScheduled { revision: i64 },
+    CompactionScheduled {
+        revision: i64,
+    },
 }

@@ -3,10 +3,10 @@
 //! Entry data is an `InternalRaftRequest`, or, as 3.4 and 3.5 propose it, the bare bytes of a v2 request: it is one if
 //! the first reading fails (facts: peer-protocol, 7). Field 2 of the former, now reserved, can hold the latter as well.
 
+use prost::Message;
 use proto::etcdserverpb as pb;
 use proto::membershippb;
 use proto::raftpb::{self, EntryType};
-use prost::Message;
 
 use crate::error::{Error, Result};
 
@@ -259,7 +259,9 @@ mod tests {
 
     #[test]
     fn bare_v2_requests_are_told_apart() {
-        for (method, path) in [("PUT", "/0/version"), ("SYNC", ""), ("DELETE", "/1/a"), ("QGET", "/1/a"), ("POST", "/1/q")] {
+        for (method, path) in
+            [("PUT", "/0/version"), ("SYNC", ""), ("DELETE", "/1/a"), ("QGET", "/1/a"), ("POST", "/1/q")]
+        {
             let v = v2(method, path);
             let got = decode(&normal(gogo(&v))).unwrap();
             assert_eq!((got.id, got.command), (9, Command::V2(v)), "{method} {path}");
@@ -276,7 +278,8 @@ mod tests {
     #[test]
     fn the_legacy_id_goes_before_the_header() {
         let header = pb::RequestHeader { id: 5, username: "u".into(), auth_revision: 3 };
-        let mut r = pb::InternalRaftRequest { header: Some(header), put: Some(Default::default()), ..Default::default() };
+        let mut r =
+            pb::InternalRaftRequest { header: Some(header), put: Some(Default::default()), ..Default::default() };
         let got = decode(&normal(r.encode_to_vec())).unwrap();
         assert_eq!(got.id, 5);
         assert_eq!(got.caller, Some(Caller { username: "u".into(), auth_revision: 3 }));

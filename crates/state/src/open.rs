@@ -38,11 +38,8 @@ pub(crate) fn open(options: StateOptions) -> Result<State> {
     let applied = EntryId { term, index: snapshot_index };
     store.publish();
     let published = live.tables(applied);
-    let reader = StateReader::new(Published {
-        kv: store.reader().view(),
-        tables: published.clone(),
-        release: rules.release,
-    });
+    let reader =
+        StateReader::new(Published { kv: store.reader().view(), tables: published.clone(), release: rules.release });
     Ok(State { store, live, rules, applied, reader, published })
 }
 

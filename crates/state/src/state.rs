@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mvcc::{CommitJob, Committed, EntryId, EventBatch, Pending, ShrinkJob, Shrunk, SnapshotSource, Store, SweepProgress};
+use mvcc::{
+    CommitJob, Committed, EntryId, EventBatch, Pending, ShrinkJob, Shrunk, SnapshotSource, Store, SweepProgress,
+};
 use proto::raftpb::{ConfState, Entry};
 
 use crate::applied::{Answer, Applied, Effect};

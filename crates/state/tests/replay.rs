@@ -67,7 +67,8 @@ fn run(seed: u64) {
             }
             _ => {
                 let (entry_type, data) = entry(&mut rng);
-                let entry = Entry { term: 2, index: steady.next_index(), entry_type: entry_type as i32, data: data.into() };
+                let entry =
+                    Entry { term: 2, index: steady.next_index(), entry_type: entry_type as i32, data: data.into() };
                 raft.take(&steady.apply(entry.clone()));
                 told.take(&shaken.apply(entry));
             }
@@ -179,7 +180,8 @@ fn entry(rng: &mut StdRng) -> (EntryType, Vec<u8>) {
         28 => {
             let member_attributes = Some(membershippb::Attributes { name: "m".into(), client_urls: vec!["c".into()] });
             let member_id = rng.random_range(1..6);
-            r.cluster_member_attr_set = Some(membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes });
+            r.cluster_member_attr_set =
+                Some(membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes });
         }
         _ => return (EntryType::EntryNormal, Vec::new()),
     }

@@ -17,11 +17,7 @@ impl Alarms {
     /// The alarms of a type, or all for `NONE` (0), by type and member.
     pub fn of_type(&self, alarm: i32) -> Vec<AlarmMember> {
         let wanted = |t: i32| alarm == AlarmType::None as i32 || alarm == t;
-        self.on
-            .iter()
-            .filter(|(t, _)| wanted(*t))
-            .map(|&(alarm, member_id)| AlarmMember { member_id, alarm })
-            .collect()
+        self.on.iter().filter(|(t, _)| wanted(*t)).map(|&(alarm, member_id)| AlarmMember { member_id, alarm }).collect()
     }
 
     /// All alarms.

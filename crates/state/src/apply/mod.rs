@@ -81,7 +81,7 @@ impl Run<'_, '_> {
             Command::Range(r) => auth.check_range(caller, Access::Read, &r.key, &r.range_end),
             Command::Put(r) => auth.check_put(caller, r, leases),
             Command::DeleteRange(r) => auth.check_delete_range(caller, r),
-            Command::Txn(r) => auth.check_txn(caller, r, leases, self.txn_depth()),
+            Command::Txn(r) => auth.check_txn(caller, r, leases, TxnDepth::at_apply(self.live.versions.cluster)),
             Command::LeaseRevoke(r) => auth.check_lease_keys(caller, Access::Write, r.id, leases),
             Command::Empty
             | Command::Compaction(_)
@@ -96,14 +96,6 @@ impl Run<'_, '_> {
             | Command::V2(_)
             | Command::ConfChange(_)
             | Command::Unknown => Ok(()),
-        }
-    }
-
-    /// Every member of a cluster looks into nested transactions from 3.7 on (docs/decisions/apply-differences.md).
-    fn txn_depth(&self) -> TxnDepth {
-        match self.live.versions.cluster {
-            Some(version) if version < Version::V3_7 => TxnDepth::TopLevelKeys,
-            Some(_) | None => TxnDepth::Full,
         }
     }
 

@@ -6,6 +6,7 @@ use proto::etcdserverpb::{self as pb, request_op::Request};
 use super::{Access, AuthStore, ROOT};
 use crate::command::{AuthCommand, Caller};
 use crate::lease::Leases;
+use crate::versions::Version;
 
 type Check = Result<(), ClientError>;
 
@@ -22,7 +23,32 @@ pub enum TxnDepth {
     TopLevelKeys,
 }
 
+impl TxnDepth {
+    /// How deep every member of a cluster of this version looks at apply.
+    pub fn at_apply(cluster: Option<Version>) -> TxnDepth {
+        match cluster {
+            Some(version) if version < Version::V3_7 => TxnDepth::TopLevelKeys,
+            Some(_) | None => TxnDepth::Full,
+        }
+    }
+}
+
 impl AuthStore {
+    /// The rights of a transaction in full, for the door: while the cluster version is below 3.7, apply looks less deep
+    /// ([`TxnDepth::at_apply`]), so a door that left this out would leave the hole open.
+    pub fn check_txn_at_door(
+        &self,
+        caller: &Caller,
+        txn: &pb::TxnRequest,
+        leases: &Leases,
+        cluster: Option<Version>,
+    ) -> Check {
+        match TxnDepth::at_apply(cluster) {
+            TxnDepth::Full => Ok(()),
+            TxnDepth::TopLevelKeys => self.check_txn(caller, txn, leases, TxnDepth::Full),
+        }
+    }
+
     /// Whether the caller holds role root. Off = everyone does.
     pub fn check_admin(&self, caller: &Caller) -> Check {
         if !self.enabled {

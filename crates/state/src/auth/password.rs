@@ -76,7 +76,9 @@ fn hash_with_salt(password: &str, salt: [u8; 16]) -> Option<String> {
     if password.len() > BYTES_MAX {
         return None;
     }
-    bcrypt::hash_with_salt(password, COST_DEFAULT, salt).ok().map(|parts| parts.format_for_version(bcrypt::Version::TwoA))
+    bcrypt::hash_with_salt(password, COST_DEFAULT, salt)
+        .ok()
+        .map(|parts| parts.format_for_version(bcrypt::Version::TwoA))
 }
 
 /// What the door puts into `hashedPassword`: base64 of the bcrypt text. The salt is the caller's randomness.

@@ -119,7 +119,11 @@ mod tests {
 
     #[test]
     fn a_range_may_span_several_grants() {
-        let p = Permissions::merge(&[grant(Type::Read, "c", "e"), grant(Type::Readwrite, "a", "c"), grant(Type::Read, "x", "")]);
+        let p = Permissions::merge(&[
+            grant(Type::Read, "c", "e"),
+            grant(Type::Readwrite, "a", "c"),
+            grant(Type::Read, "x", ""),
+        ]);
         assert!(p.allow(Access::Read, b"a", b"e"));
         assert!(!p.allow(Access::Write, b"a", b"e"));
         assert!(p.allow(Access::Write, b"bzz", b""));
@@ -133,7 +137,11 @@ mod tests {
 
     #[test]
     fn open_ends() {
-        let p = Permissions::merge(&[grant(Type::Write, "m", "\0"), grant(Type::Write, "a", "n"), grant(Type::Write, "z", "zz")]);
+        let p = Permissions::merge(&[
+            grant(Type::Write, "m", "\0"),
+            grant(Type::Write, "a", "n"),
+            grant(Type::Write, "z", "zz"),
+        ]);
         assert!(p.allow(Access::Write, b"b", b"\0"));
         assert!(p.allow(Access::Write, b"zzz", b""));
         assert!(!p.allow(Access::Write, b"A", b"\0"));

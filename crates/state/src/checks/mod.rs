@@ -105,7 +105,13 @@ mod tests {
 
     #[test]
     fn fields_in_their_order() {
-        let mut p = pb::PutRequest { value: "v".into(), ignore_value: true, ignore_lease: true, lease: 1, ..Default::default() };
+        let mut p = pb::PutRequest {
+            value: "v".into(),
+            ignore_value: true,
+            ignore_lease: true,
+            lease: 1,
+            ..Default::default()
+        };
         assert_eq!(put(&p), Err(ClientError::EmptyKey));
         p.key = "k".into();
         assert_eq!(put(&p), Err(ClientError::ValueProvided));

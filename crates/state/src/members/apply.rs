@@ -61,10 +61,7 @@ impl Run<'_, '_> {
     pub(crate) fn conf_change(&mut self, change: &ConfChange) -> Ran {
         let judged = self.live.members.check(change, self.rules.learners_max);
         self.effects.extend(to_raft(self.live, self.index, change, judged.is_ok()));
-        let member_change = match judged {
-            Ok(member_change) => member_change,
-            Err(refusal) => return Err(refusal.into()),
-        };
+        let member_change = judged?;
         let removed = Arc::make_mut(&mut self.live.members).apply(&member_change);
         v2::change_member(&mut self.live.tree, &member_change, &self.live.members);
         self.write_change(&member_change);

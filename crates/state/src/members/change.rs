@@ -140,16 +140,28 @@ mod tests {
         use ConfChangeType::*;
         let mut m = Membership::new([member(1, "a", false), member(2, "b", true)], [9]);
         let check = |m: &Membership, c: ConfChange| m.check(&c, 1);
-        assert_eq!(check(&m, change(ConfChangeAddNode, member(9, "z", false), false)), Err(ClientError::MemberNotFound));
+        assert_eq!(
+            check(&m, change(ConfChangeAddNode, member(9, "z", false), false)),
+            Err(ClientError::MemberNotFound)
+        );
         assert_eq!(check(&m, change(ConfChangeAddNode, member(1, "z", false), false)), Err(ClientError::MemberExist));
         assert_eq!(check(&m, change(ConfChangeAddNode, member(3, "b", false), false)), Err(ClientError::PeerURLExist));
         let learner = change(ConfChangeAddLearnerNode, member(3, "c", true), false);
         assert_eq!(check(&m, learner.clone()), Err(ClientError::TooManyLearners));
         assert!(m.check(&learner, 2).is_ok());
-        assert_eq!(check(&m, change(ConfChangeAddNode, member(1, "a", false), true)), Err(ClientError::MemberNotLearner));
+        assert_eq!(
+            check(&m, change(ConfChangeAddNode, member(1, "a", false), true)),
+            Err(ClientError::MemberNotLearner)
+        );
         assert_eq!(check(&m, change(ConfChangeAddNode, member(4, "d", false), true)), Err(ClientError::MemberNotFound));
-        assert_eq!(check(&m, change(ConfChangeRemoveNode, member(4, "d", false), false)), Err(ClientError::MemberNotFound));
-        assert_eq!(check(&m, change(ConfChangeUpdateNode, member(1, "b", false), false)), Err(ClientError::PeerURLExist));
+        assert_eq!(
+            check(&m, change(ConfChangeRemoveNode, member(4, "d", false), false)),
+            Err(ClientError::MemberNotFound)
+        );
+        assert_eq!(
+            check(&m, change(ConfChangeUpdateNode, member(1, "b", false), false)),
+            Err(ClientError::PeerURLExist)
+        );
 
         let promote = check(&m, change(ConfChangeAddNode, member(2, "b", false), true)).unwrap();
         m.apply(&promote);

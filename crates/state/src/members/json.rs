@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(String::from_utf8(member.to_json()).unwrap(), text);
         let bare = Member { id: 1, peer_urls: vec!["http://a:1".into()], ..Member::default() };
         assert_eq!(bare.to_json(), br#"{"id":1,"peerURLs":["http://a:1"]}"#);
-        assert_eq!(Member::from_json(br#"{"id":7,"peerURLs":null,"name":"x"}"#).unwrap().peer_urls, Vec::<String>::new());
+        assert_eq!(
+            Member::from_json(br#"{"id":7,"peerURLs":null,"name":"x"}"#).unwrap().peer_urls,
+            Vec::<String>::new()
+        );
     }
 
     #[test]

@@ -55,10 +55,7 @@ pub struct Membership {
 impl Membership {
     /// The membership with exactly these members and removed ids.
     pub fn new(members: impl IntoIterator<Item = Member>, removed: impl IntoIterator<Item = u64>) -> Membership {
-        Membership {
-            members: members.into_iter().map(|m| (m.id, m)).collect(),
-            removed: removed.into_iter().collect(),
-        }
+        Membership { members: members.into_iter().map(|m| (m.id, m)).collect(), removed: removed.into_iter().collect() }
     }
 
     pub fn get(&self, id: u64) -> Option<&Member> {

@@ -118,7 +118,8 @@ impl Session {
         match words(case)[0] {
             "leases" => view.leases().iter().for_each(|lease| {
                 let keys: Vec<_> = lease.keys.iter().map(|key| text(key)).collect();
-                writeln!(out, "{} ttl={} left={} keys={keys:?}", lease.id, lease.ttl_secs, lease.remaining_secs).unwrap();
+                writeln!(out, "{} ttl={} left={} keys={keys:?}", lease.id, lease.ttl_secs, lease.remaining_secs)
+                    .unwrap();
             }),
             "members" => {
                 view.members().iter().for_each(|m| {
@@ -228,13 +229,15 @@ fn fill_other(r: &mut pb::InternalRaftRequest, case: &Case) {
         }
         "cluster-version" => r.cluster_version_set = Some(membershippb::ClusterVersionSetRequest { ver: word(0) }),
         "downgrade" => {
-            r.downgrade_info_set = Some(membershippb::DowngradeInfoSetRequest { enabled: word(0) != "off", ver: word(0) });
+            r.downgrade_info_set =
+                Some(membershippb::DowngradeInfoSetRequest { enabled: word(0) != "off", ver: word(0) });
         }
         "attributes" => {
             let client_urls = case.value("url").map(str::to_owned).into_iter().collect();
             let member_attributes = Some(membershippb::Attributes { name: word(0), client_urls });
             let member_id = case.parsed("id").unwrap();
-            r.cluster_member_attr_set = Some(membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes });
+            r.cluster_member_attr_set =
+                Some(membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes });
         }
         "unknown" => {}
         _ => fill_auth(r, case),
