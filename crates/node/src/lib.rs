@@ -18,6 +18,7 @@ mod ids;
 mod lessor;
 mod log_writer;
 mod node;
+mod receive;
 mod requests;
 pub mod restore;
 
@@ -31,3 +32,4 @@ pub use applier::{Applier, ApplierError, CommitDone, CommitJob, Output, ReadySna
 pub use boot::{BootError, BootOptions, Booted, InitialMember, Note, Purger, boot};
 pub use log_writer::{LogError, LogWriter};
 pub use node::{Node, Status};
+pub use receive::ReceivingDb;

@@ -168,6 +168,11 @@ impl Core {
         self.raft.basic_status().last_index
     }
 
+    /// The term of an entry that is durable here and was not compacted.
+    pub fn log_term(&self, index: u64) -> Option<u64> {
+        self.raft.storage().term(index).ok()
+    }
+
     /// The last hard state handed out.
     pub fn hard_state(&self) -> HardState {
         self.hard_state

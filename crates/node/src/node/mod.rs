@@ -249,6 +249,11 @@ impl Node {
         &self.config
     }
 
+    /// The term of the entry at `index`; `None` where that is not in the log in memory. For checkers.
+    pub fn log_term(&self, index: u64) -> Option<u64> {
+        self.core.log_term(index)
+    }
+
     pub fn status(&self) -> Status {
         Status {
             id: self.id,
