@@ -25,7 +25,7 @@ impl LeaseDoor {
         let ticket = self.front.shared.ids.next();
         match self.front.ask(ticket, event(ticket)).await? {
             Reply::Node(outcome) => Ok(outcome),
-            Reply::Applied(_) | Reply::ReadReady => Err(Failure::wrong_reply()),
+            _ => Err(Failure::wrong_reply()),
         }
     }
 
@@ -92,7 +92,11 @@ impl Lease for LeaseDoor {
         let state = (self.clone(), Some(requests));
         let answers = futures_util::stream::unfold(state, |(door, requests)| async move {
             let mut requests = requests?;
-            match requests.message().await {
+            let request = tokio::select! {
+                request = requests.message() => request,
+                () = door.front.stopped() => Err(status(ClientError::Stopped)),
+            };
+            match request {
                 Ok(Some(request)) => match door.keep_alive(request.id).await {
                     Ok(answer) => Some((Ok(answer), (door, Some(requests)))),
                     Err(failure) => Some((Err(failure.into()), (door, None))),

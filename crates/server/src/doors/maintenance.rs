@@ -45,7 +45,7 @@ impl MaintenanceDoor {
             leader: node.leader,
             raft_index: node.committed,
             raft_term: node.term,
-            raft_applied_index: view.applied_index(),
+            raft_applied_index: view.applied_entry().index,
             errors,
             db_size_in_use: view.kv().size_in_use() as i64,
             is_learner: view.members().is_learner(shared.member_id),

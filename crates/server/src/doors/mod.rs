@@ -15,6 +15,7 @@ mod maintenance;
 mod queue;
 mod range_stream;
 mod snapshot;
+mod watch;
 
 use crate::generated::etcdserverpb::{
     cluster_server::ClusterServer, kv_server::KvServer, lease_server::LeaseServer, maintenance_server::MaintenanceServer,
@@ -31,6 +32,9 @@ use std::sync::Arc;
 use tonic::body::Body;
 use tower::Service;
 
+/// The one method of the Watch service.
+const WATCH_PATH: &str = "/etcdserverpb.Watch/Watch";
+
 type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
 
 /// All doors of one thread; cheap to clone, one clone per connection.
@@ -45,11 +49,14 @@ struct Services {
     lock: LockServer<lock::LockDoor>,
     election: ElectionServer<election::ElectionDoor>,
     health: HealthServer<health::HealthDoor>,
+    watch: watch::WatchDoor,
+    receive_bytes_max: usize,
     http: axum::Router,
 }
 
 impl Doors {
-    pub fn new(front: &Front, receive_bytes_max: usize, http: axum::Router) -> Doors {
+    pub fn new(front: &Front, http: axum::Router) -> Doors {
+        let receive_bytes_max = front.shared.limits.receive_bytes_max();
         macro_rules! server {
             ($server:ident, $door:expr) => {
                 $server::new($door).max_decoding_message_size(receive_bytes_max).max_encoding_message_size(i32::MAX as usize)
@@ -63,6 +70,8 @@ impl Doors {
             lock: server!(LockServer, lock::LockDoor { front: front.clone() }),
             election: server!(ElectionServer, election::ElectionDoor { front: front.clone() }),
             health: server!(HealthServer, health::HealthDoor),
+            watch: watch::WatchDoor { front: front.clone() },
+            receive_bytes_max,
             http,
         }))
     }
@@ -79,6 +88,7 @@ impl Doors {
         }
         match service {
             "etcdserverpb.KV" => call!(kv),
+            "etcdserverpb.Watch" if path == WATCH_PATH => Box::pin(self.0.watch.clone().call(request, self.0.receive_bytes_max)),
             "etcdserverpb.Lease" => call!(lease),
             "etcdserverpb.Maintenance" => call!(maintenance),
             "etcdserverpb.Cluster" => call!(cluster),

@@ -8,6 +8,7 @@ use super::inbox::{Inbox, inbox};
 use super::listen::{self, Keeping};
 use super::waiters::{Waiters, unpack};
 use super::watchers::feeds;
+use super::watching::Watching;
 use super::{disks, fatal, options};
 use crate::config::{Config, Url};
 use crate::doors::Doors;
@@ -60,10 +61,11 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     for (number, (parcels, feed)) in parcels.into_iter().zip(feed_ends).enumerate() {
         let (sender, receiver) = async_mpsc::unbounded_channel();
         streams.push(sender);
-        let front = Front::new(shared.clone(), number);
+        let watching = Watching::new(shared.clone(), clock, config.watch_progress_notify_interval);
+        let front = Front::new(shared.clone(), number, watching, stopped.clone());
         let start = FrontStart { front, parcels, feed, streams: receiver, stop: stopped.clone() };
-        let settings = (keeping(config), config.grpc_receive_bytes_max() as usize);
-        threads.push(spawn(&format!("front-{number}"), move || run_front(start, settings))?);
+        let keeping = keeping(config);
+        threads.push(spawn(&format!("front-{number}"), move || run_front(start, keeping))?);
     }
     drop(peers);
     runtime.block_on(async {
@@ -102,7 +104,7 @@ struct FrontStart {
     stop: watch::Receiver<bool>,
 }
 
-fn run_front(start: FrontStart, (keeping, receive_bytes_max): (Keeping, usize)) {
+fn run_front(start: FrontStart, keeping: Keeping) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(failure) => fatal("failed to start a front-door thread", &failure),
@@ -110,8 +112,8 @@ fn run_front(start: FrontStart, (keeping, receive_bytes_max): (Keeping, usize)) 
     let FrontStart { front, parcels, feed, streams, stop } = start;
     runtime.block_on(async move {
         tokio::spawn(unpack(parcels));
-        let _feed = feed;
-        let doors = Doors::new(&front, receive_bytes_max, axum::Router::new());
+        tokio::spawn(front.watching.clone().feed(feed, front.interests.clone()));
+        let doors = Doors::new(&front, axum::Router::new());
         listen::serve(streams, doors, keeping, stop).await;
     });
 }
@@ -162,6 +164,7 @@ fn start_member(
         limits: Limits {
             request_bytes_max: usize::try_from(config.max_request_bytes).unwrap_or(usize::MAX),
             txn_ops_max: usize::try_from(config.max_txn_ops).unwrap_or(usize::MAX),
+            election_timeout: config.election_timeout,
         },
     });
     Ok((shared, Member { inbox, applier: to_applier, phase: phase_seen, driver, applier_thread, log_thread }))

@@ -1,10 +1,10 @@
 //! The threads that may wait for the disk: the log writer, the committer of the backend, the purger of old files.
 
-use super::applier::ToApplier;
+use super::applier::{Job, ToApplier};
 use super::fatal;
 use super::inbox::Inbox;
 use node::boot::Purger;
-use node::{Batch, CommitJob, Event, LogWriter};
+use node::{Batch, Event, LogWriter};
 use std::sync::mpsc::{Receiver, Sender};
 
 /// Appends what has gathered, syncs once, answers; closes the log when the driver has gone. A failure stops the process: what
@@ -28,13 +28,18 @@ pub fn write_log(mut writer: LogWriter, batches: Receiver<Batch>, inbox: Inbox) 
     }
 }
 
-/// Runs commit jobs one by one and gives the results back to the applier.
-pub fn commit(jobs: Receiver<CommitJob>, applier: Sender<ToApplier>) {
+/// Runs the applier's blocking jobs one by one and gives the results back to it.
+pub fn commit(jobs: Receiver<Job>, applier: Sender<ToApplier>) {
     while let Ok(job) = jobs.recv() {
-        match job.run() {
-            Ok(done) => drop(applier.send(ToApplier::Committed(done))),
-            Err(failure) => fatal("failed to commit the backend", &failure),
-        }
+        let answer = match job {
+            Job::Commit(job) => match job.run() {
+                Ok(done) => ToApplier::Committed(done),
+                Err(failure) => fatal("failed to commit the backend", &failure),
+            },
+            Job::Hash(job) => ToApplier::Hashed(job.index, job.run()),
+        };
+        // The applier is gone only when the process ends.
+        drop(applier.send(answer));
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a door needs from the member: asking the driver, waiting for read indexes, taking views, filling in headers.
 
+use super::applier::ToApplier;
 use super::driver::StatusBoard;
 use super::inbox::Inbox;
 use super::interests::Interests;
 use super::waiters::{Reply, Waiters};
+use super::watching::Watching;
 use bytes::Bytes;
 use node::{Event, Outcome, Proposal, ProposalKind, RequestIds, Ticket};
 use proto::errors::ClientError;
@@ -11,7 +13,8 @@ use proto::etcdserverpb::{InternalRaftRequest, RequestHeader, ResponseHeader};
 use prost::Message;
 use state::{ApplyError, StateReader, StateView};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
 
 /// What all front-door threads share.
 pub struct Shared {
@@ -20,7 +23,7 @@ pub struct Shared {
     /// The release that the member reports.
     pub version: String,
     pub inbox: Inbox,
-    pub applier: std::sync::mpsc::Sender<super::applier::ToApplier>,
+    pub applier: std::sync::mpsc::Sender<ToApplier>,
     pub waiters: Arc<Waiters>,
     pub ids: Arc<RequestIds>,
     pub reader: StateReader,
@@ -34,6 +37,17 @@ pub struct Shared {
 pub struct Limits {
     pub request_bytes_max: usize,
     pub txn_ops_max: usize,
+    pub election_timeout: Duration,
+}
+
+/// Added to the largest request for what stands around it.
+const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
+
+impl Limits {
+    /// The largest message received, and the size from which answers of a watch are split.
+    pub fn receive_bytes_max(&self) -> usize {
+        self.request_bytes_max.saturating_add(REQUEST_OVERHEAD_BYTES)
+    }
 }
 
 /// The member as seen from one front-door thread.
@@ -43,6 +57,8 @@ pub struct Front {
     number: usize,
     reads: Arc<Mutex<Reads>>,
     pub interests: Interests,
+    pub watching: Watching,
+    stop: watch::Receiver<bool>,
 }
 
 /// The linearizable reads of one thread: those that wait for the round under way, and whether there is one. All that arrive
@@ -54,8 +70,13 @@ struct Reads {
 }
 
 impl Front {
-    pub fn new(shared: Arc<Shared>, number: usize) -> Front {
-        Front { shared, number, reads: Arc::default(), interests: Interests::default() }
+    pub fn new(shared: Arc<Shared>, number: usize, watching: Watching, stop: watch::Receiver<bool>) -> Front {
+        Front { shared, number, reads: Arc::default(), interests: Interests::default(), watching, stop }
+    }
+
+    /// Resolves when the process is asked to end: streams end then.
+    pub async fn stopped(&self) {
+        drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
 
     /// Sends an event that will be answered under `ticket`, and waits for the answer.
@@ -84,30 +105,35 @@ impl Front {
             Reply::Applied(Ok(outcome)) => Ok(outcome),
             Reply::Applied(Err(ApplyError::Client(error))) => Err(error.into()),
             Reply::Applied(Err(other)) => Err(Failure::Other(other.to_string())),
-            Reply::Node(_) | Reply::ReadReady => Err(Failure::wrong_reply()),
+            _ => Err(Failure::wrong_reply()),
         }
     }
 
     /// Rewrites the backend file densely.
     pub async fn defragment(&self) -> Result<(), Failure> {
         let ticket = self.shared.ids.next();
-        let waiting = self.shared.waiters.wait(self.number, ticket);
-        let sent = self.shared.applier.send(super::applier::ToApplier::Defragment(ticket));
-        sent.map_err(|_| ClientError::Stopped)?;
-        match waiting.await {
-            Some(Reply::Applied(Ok(_))) => Ok(()),
-            Some(Reply::Applied(Err(failure))) => Err(Failure::Other(failure.to_string())),
-            Some(_) => Err(Failure::wrong_reply()),
-            None => Err(ClientError::Stopped.into()),
+        match self.ask_applier(ticket, ToApplier::Defragment(ticket)).await? {
+            Reply::Applied(Ok(_)) => Ok(()),
+            Reply::Applied(Err(failure)) => Err(Failure::Other(failure.to_string())),
+            _ => Err(Failure::wrong_reply()),
         }
+    }
+
+    /// Sends an order to the applier that will be answered under `ticket`, and waits for the answer.
+    async fn ask_applier(&self, ticket: Ticket, order: ToApplier) -> Result<Reply, ClientError> {
+        let waiting = self.shared.waiters.wait(self.number, ticket);
+        self.shared.applier.send(order).map_err(|_| ClientError::Stopped)?;
+        waiting.await.ok_or(ClientError::Stopped)
     }
 
     /// The database as of the last entry applied now.
     pub async fn snapshot_source(&self) -> Result<mvcc::SnapshotSource, Failure> {
-        let (sender, receiver) = oneshot::channel();
-        let sent = self.shared.applier.send(super::applier::ToApplier::Snapshot(sender));
-        sent.map_err(|_| ClientError::Stopped)?;
-        receiver.await.map_err(|_| ClientError::Stopped.into())
+        let ticket = self.shared.ids.next();
+        match self.ask_applier(ticket, ToApplier::Snapshot(ticket)).await? {
+            Reply::Snapshot(source) => Ok(source),
+            Reply::Applied(Err(failure)) => Err(Failure::Other(failure.to_string())),
+            _ => Err(Failure::wrong_reply()),
+        }
     }
 
     /// Waits until a view taken afterwards is linearizable.
@@ -155,7 +181,7 @@ impl Front {
             cluster_id: self.shared.cluster_id,
             member_id: self.shared.member_id,
             revision,
-            raft_term: view.applied_term(),
+            raft_term: view.applied_entry().term,
         }
     }
 

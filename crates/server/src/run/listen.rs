@@ -32,7 +32,7 @@ pub async fn accept(listeners: Vec<TcpListener>, fronts: Vec<mpsc::UnboundedSend
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = stopped(&mut stop) => return,
                 };
                 match accepted.and_then(|(stream, _)| stream.into_std()) {
                     Ok(stream) => {
@@ -56,6 +56,11 @@ pub async fn accept(listeners: Vec<TcpListener>, fronts: Vec<mpsc::UnboundedSend
     }
 }
 
+/// Resolves once `stop` is set, or can't be any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
 /// Serves what is dealt to this thread until `stop` is set and the connections have ended or had their time.
 pub async fn serve(
     mut connections: mpsc::UnboundedReceiver<TcpStream>,
@@ -70,7 +75,7 @@ pub async fn serve(
                 Some(stream) => drop(tasks.spawn(connection(stream, doors.clone(), keeping, stop.clone()))),
                 None => break,
             },
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = tasks.join_next() => {}
         }
     }
@@ -96,7 +101,7 @@ async fn connection(stream: TcpStream, doors: Doors, keeping: Keeping, mut stop:
     tokio::pin!(served);
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             served.as_mut().graceful_shutdown();
             served.await
         }

@@ -15,6 +15,7 @@ pub mod listen;
 mod options;
 pub mod waiters;
 mod watchers;
+pub mod watching;
 
 pub use boot::serve;
 pub use driver::Phase;

@@ -5,6 +5,7 @@ use crate::config::{self, Compat, Config};
 use disk::RealDisk;
 use node::boot::{BootOptions, InitialMember};
 use state::Version;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 /// Bytes of backend pages kept in memory.
@@ -28,10 +29,11 @@ pub fn boot_options(config: &Config) -> Result<BootOptions, ServeError> {
         backend_cache_bytes: CACHE_BYTES,
         compaction_batch_limit: to_usize(config.compaction_batch_limit),
         compaction_sleep: config.compaction_sleep_interval,
-        wals_max: config.max_wals,
-        snapshots_max: config.max_snapshots,
+        wals_max: to_usize(config.max_wals),
+        snapshots_max: to_usize(config.max_snapshots),
         unsafe_no_fsync: config.unsafe_no_fsync,
-        seed: rand::random(),
+        wal_segment_bytes: wal::SEGMENT_BYTES,
+        seed: std::hash::RandomState::new().build_hasher().finish(),
     })
 }
 

@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 const SHARDS: usize = 16;
 
 /// An answer to a ticket.
-#[derive(Debug)]
 pub enum Reply {
     /// The entry was applied.
     Applied(Result<state::Outcome, ApplyError>),
@@ -25,6 +24,8 @@ pub enum Reply {
     Node(Outcome),
     /// A linearizable read may go on.
     ReadReady,
+    /// The database, to be streamed.
+    Snapshot(mvcc::SnapshotSource),
 }
 
 /// Answers for the waiters of one front-door thread.

@@ -1,7 +1,7 @@
 //! How published events reach the watch hubs: one bounded feed for each front-door thread. A thread that falls behind misses
 //! batches; it sees the gap in the revisions, and its hub then reads from history what is missing.
 
-use node::WatchBatch;
+use mvcc::EventBatch;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -9,10 +9,10 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 const BATCHES_MAX: usize = 256;
 
 /// The applier's ends.
-pub struct Feeds(Vec<mpsc::Sender<Arc<WatchBatch>>>);
+pub struct Feeds(Vec<mpsc::Sender<Arc<EventBatch>>>);
 
 /// A hub's end.
-pub type FeedEnd = mpsc::Receiver<Arc<WatchBatch>>;
+pub type FeedEnd = mpsc::Receiver<Arc<EventBatch>>;
 
 /// One feed for each of `fronts` threads.
 pub fn feeds(fronts: usize) -> (Feeds, Vec<FeedEnd>) {
@@ -22,7 +22,7 @@ pub fn feeds(fronts: usize) -> (Feeds, Vec<FeedEnd>) {
 
 impl Feeds {
     /// Gives a batch to every hub without waiting.
-    pub fn feed(&self, batch: Arc<WatchBatch>) {
+    pub fn feed(&self, batch: Arc<EventBatch>) {
         for feed in &self.0 {
             match feed.try_send(batch.clone()) {
                 // Where the feed is full the gap tells; where it is closed, the thread has stopped and its watches with it.
