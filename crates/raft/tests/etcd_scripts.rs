@@ -136,7 +136,7 @@ fn committed(case: &Case) -> String {
         let twice = JointConfig { incoming: majority.clone(), outgoing: majority.clone() };
         assert_eq!(majority.committed_index(acked), index, "joined with the empty set");
         assert_eq!(twice.committed_index(acked), index, "joined with itself");
-        assert_eq!(by_definition(majority, &acked), index, "by definition");
+        assert_eq!(by_definition(majority, acked), index, "by definition");
     }
     let index = if index == u64::MAX { "∞".to_string() } else { index.to_string() };
     format!("{}{index}", config.describe(acked))

@@ -52,6 +52,8 @@ pub(crate) struct Raft<S> {
     /// The members' progress. Kept up to date by the leader only; on others it names the members.
     progress: ProgressMap,
     is_learner: bool,
+    /// The snapshot that brought the configuration; later entries may have changed it since. 0 if none was received.
+    restored_index: u64,
 
     /// Ticks since the last election timeout, or since this member last heard from its leader or granted a vote.
     election_elapsed: usize,
@@ -90,6 +92,7 @@ impl<S: Storage> Raft<S> {
             members: Configuration::default(),
             progress: ProgressMap::new(),
             is_learner: false,
+            restored_index: 0,
             election_elapsed: 0,
             heartbeat_elapsed: 0,
             randomized_election_timeout: 0,
@@ -172,6 +175,10 @@ impl<S: Storage> Raft<S> {
 
     pub(crate) fn is_learner(&self) -> bool {
         self.is_learner
+    }
+
+    pub(crate) fn restored_index(&self) -> u64 {
+        self.restored_index
     }
 
     pub(crate) fn set_randomized_election_timeout(&mut self, ticks: usize) {

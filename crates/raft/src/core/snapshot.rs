@@ -49,6 +49,7 @@ impl<S: Storage> Raft<S> {
         }
         let (members, progress) = confchange::restore(&conf_state, id.index, &self.empty_inflights())?;
         self.log.restore(snapshot);
+        self.restored_index = id.index;
         self.switch_to(members, progress);
         Ok(true)
     }

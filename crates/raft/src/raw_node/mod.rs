@@ -101,8 +101,24 @@ impl<S: Storage> RawNode<S> {
     /// Takes a committed conf change into force; called when the entry is applied. Not called for a change that the
     /// application refuses. Returns the configuration then in force; errs, and changes nothing, where the change doesn't
     /// fit the present one.
+    ///
+    /// Only for those who apply entries before anything else is stepped; others use [`Self::apply_conf_change_at`].
     pub fn apply_conf_change(&mut self, change: impl Into<AnyConfChange>) -> Result<ConfState, ConfChangeError> {
         self.raft.apply_conf_change(change.into())
+    }
+
+    /// As [`Self::apply_conf_change`], for an entry at `index` (or one handed out together with that) which may be
+    /// applied long after it was handed out. Does nothing and returns `None` where a snapshot received meanwhile has
+    /// brought a newer configuration.
+    pub fn apply_conf_change_at(
+        &mut self,
+        index: u64,
+        change: impl Into<AnyConfChange>,
+    ) -> Result<Option<ConfState>, ConfChangeError> {
+        if index <= self.raft.restored_index() {
+            return Ok(None);
+        }
+        self.raft.apply_conf_change(change.into()).map(Some)
     }
 
     /// A message from a peer, or a response of this node to itself or of its storage threads. Where messages arrive from
@@ -248,6 +264,11 @@ impl<S: Storage> RawNode<S> {
             lead_transferee: self.raft.role().transferee(),
             is_learner: self.raft.is_learner(),
         }
+    }
+
+    /// The term of an entry in the log, durable or not; `None` before its begin and beyond its end.
+    pub fn term_at(&self, index: u64) -> Option<u64> {
+        self.raft.log.term(index).ok()
     }
 
     /// The configuration in force.
