@@ -135,7 +135,22 @@ pub fn initial_cluster(config: &Config) -> Result<InitialCluster, StartError> {
     if all.iter().collect::<BTreeSet<_>>().len() != all.len() {
         return Err(StartError(format!("initial cluster {} has duplicate url", show(&cluster))));
     }
+    alone(config, &cluster)?;
     Ok(cluster)
+}
+
+/// Other members need peer connections, which this build does not have yet.
+fn alone(config: &Config, cluster: &InitialCluster) -> Result<(), StartError> {
+    let text = match (cluster.len(), config.join_existing) {
+        (1, false) => return Ok(()),
+        // There is nobody else to ask.
+        (1, true) => {
+            "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs"
+        }
+        (_, true) => "--initial-cluster-state=existing is not supported by this build yet: peer connections",
+        (_, false) => "--initial-cluster with other members is not supported by this build yet: peer connections",
+    };
+    Err(StartError(text.into()))
 }
 
 fn parse_cluster(text: &str) -> Result<InitialCluster, String> {

@@ -9,6 +9,8 @@
 
 mod bootstrap;
 mod build;
+#[cfg(test)]
+mod docs;
 mod duration;
 mod env;
 mod file;
