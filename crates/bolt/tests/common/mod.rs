@@ -1,6 +1,8 @@
 //! What the integration tests share: a seeded source of chances, a model of a database, random transactions.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod scenario;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,160 @@
+//! Real bbolt judges our files: after long random runs, after every slice of shrinking, after power losses; and it writes
+//! files that we judge. Needs `go`; without it each test says so and passes.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use bolt::{Db, Options};
+use common::scenario::{Scenario, dump};
+use common::{Model, Rng, content, open, options, random_changes, seeds};
+use disk::{MemDisk, RealDisk};
+
+const MODULE: &str = "go.etcd.io/bbolt/cmd/bbolt@v1.4.3";
+
+/// The program, built once into the target directory. `None` without `go`.
+fn bbolt() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(build).as_deref()
+}
+
+fn build() -> Option<PathBuf> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bbolt-1.4.3");
+    let program = dir.join("bbolt");
+    if program.exists() {
+        return Some(program);
+    }
+    if Command::new("go").arg("version").output().is_err() {
+        eprintln!("SKIPPED: there is no `go` to build {MODULE} with");
+        return None;
+    }
+    let output = Command::new("go").args(["install", MODULE]).env("GOBIN", &dir).output().unwrap();
+    assert!(output.status.success(), "go install {MODULE}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(program)
+}
+
+fn run(program: &Path, args: &[&str], file: &Path) -> String {
+    let output = Command::new(program).args(args).arg(file).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "bbolt {args:?}: {text}{errors}");
+    text
+}
+
+struct Judge {
+    program: &'static Path,
+    dir: tempfile::TempDir,
+}
+
+impl Judge {
+    fn new() -> Option<Judge> {
+        bbolt().map(|program| Judge { program, dir: tempfile::tempdir().unwrap() })
+    }
+
+    /// bbolt finds nothing wrong with these bytes.
+    fn check(&self, bytes: &[u8], what: &str) -> PathBuf {
+        let path = self.dir.path().join("db");
+        std::fs::write(&path, bytes).unwrap();
+        let text = run(self.program, &["check"], &path);
+        assert!(text.contains("OK"), "{what}: {text}");
+        path
+    }
+
+    /// bbolt reads exactly `expected` from these bytes; what it writes of it, we read.
+    fn compare(&self, bytes: &[u8], expected: &Model, what: &str) {
+        let path = self.check(bytes, what);
+        let copy = self.dir.path().join("copy");
+        if copy.exists() {
+            std::fs::remove_file(&copy).unwrap();
+        }
+        run(self.program, &["compact", "-no-sync=true", "-o", copy.to_str().unwrap()], &path);
+        let db = real(&copy);
+        assert!(db.check().unwrap().is_ok(), "{what}: the copy by bbolt");
+        assert!(content(&db.read()).unwrap() == *expected, "{what}: bbolt reads something else");
+    }
+
+    /// bbolt writes to our file, and we go on.
+    fn take_turns(&self, bytes: &[u8], expected: &Model, what: &str) {
+        let path = self.check(bytes, what);
+        run(self.program, &["bench", "-work", "-count", "2000", "-batch-size", "500", "-no-sync", "-path"], &path);
+        let db = real(&path);
+        assert!(db.check().unwrap().is_ok(), "{what}: after bbolt wrote to it");
+        let mut found = content(&db.read()).unwrap();
+        found.remove("bench").unwrap();
+        assert!(found == *expected, "{what}: bbolt wrote to it");
+        let mut tx = db.write().unwrap();
+        tx.delete_bucket(b"bench").unwrap();
+        tx.commit().unwrap();
+        while !db.shrink(100).unwrap().done {}
+        assert!(content(&db.read()).unwrap() == *expected);
+        drop(db);
+        let text = run(self.program, &["check"], &path);
+        assert!(text.contains("OK"), "{what}: {text}");
+    }
+}
+
+fn real(path: &Path) -> Db {
+    Db::open(Arc::new(RealDisk), path, Options::default()).unwrap()
+}
+
+#[test]
+fn after_random_runs() {
+    let Some(judge) = Judge::new() else { return };
+    for seed in 0..seeds(6) {
+        let mut rng = Rng(seed);
+        let disk = MemDisk::new(seed);
+        let mut options = options(if seed % 2 == 0 { 4096 } else { 1024 });
+        options.freelist_sync = seed % 3 == 1;
+        let page_size = u64::from(options.page_size);
+        let db = open(&disk, &options).unwrap();
+        let mut model = Model::new();
+        for _ in 0..40 {
+            let mut tx = db.write().unwrap();
+            for _ in 0..1 + rng.below(8) {
+                random_changes(&mut rng, &mut tx, &mut model, page_size, 30_000);
+            }
+            tx.commit().unwrap();
+        }
+        let what = format!("seed {seed}");
+        judge.compare(&dump(&disk), &model, &what);
+        judge.take_turns(&dump(&disk), &model, &what);
+        let mut image = Vec::new();
+        db.read().copy_to(&mut |chunk| { image.extend_from_slice(chunk); Ok(()) }).unwrap();
+        assert_eq!(image.len() as u64, db.stats().size);
+        judge.compare(&image, &model, &format!("{what}, its snapshot"));
+    }
+}
+
+#[test]
+fn after_every_slice_of_shrinking() {
+    let Some(judge) = Judge::new() else { return };
+    for seed in 0..seeds(3) {
+        let scenario = Scenario::new(seed, 30);
+        let disk = MemDisk::new(seed);
+        scenario.run(&disk, &mut |what, _| {
+            if what == "a slice of shrinking" {
+                judge.check(&dump(&disk), what);
+            }
+        });
+    }
+}
+
+#[test]
+fn after_power_losses() {
+    let Some(judge) = Judge::new() else { return };
+    for seed in 0..seeds(3) {
+        let scenario = Scenario::new(seed, 24);
+        let whole = MemDisk::new(seed);
+        scenario.run(&whole, &mut |_, _| {});
+        let stride = 1 + whole.operations() / 40;
+        for cut in (seed % stride..whole.operations()).step_by(stride as usize) {
+            let disk = MemDisk::new(seed ^ cut << 8);
+            disk.cut_after(cut);
+            let ended = scenario.run(&disk, &mut |_, _| {});
+            let disk = scenario.survive(&disk, &ended);
+            judge.check(&dump(&disk), &format!("seed {seed}, cut {cut} during {:?}", ended.during));
+        }
+    }
+}
