@@ -106,6 +106,8 @@ fn without_leases(answer: &Answer) -> Option<String> {
 /// ones are cut.
 fn pairs_in_order(op: &Op, answer: &Answer) -> Option<(Vec<String>, String)> {
     let Answer::Ok(text) = answer else { return None };
+    // A keys-only range may differ in both ways.
+    let text = if any_range(op, &|range| range.keys_only) { without_leases(answer)? } else { text.clone() };
     let mut parts = text.split("KeyValue {");
     let mut around = parts.next()?.to_owned();
     let mut pairs = Vec::new();
