@@ -136,7 +136,8 @@ pub(super) fn hash_kv(image: &Image, revision: i64, rule: HashRule) -> Result<Ha
     if rule.is_old() && revision > 0 && revision <= compacted {
         return Err(Error::Compacted);
     }
-    let at = image.resolve(revision)?;
+    // A negative revision is no other name of the current one here, as it is for a range: nothing is hashed.
+    let at = if revision < 0 { revision } else { image.resolve(revision)? };
     let keep = Keep::new(&image.index, at);
     let swept = Keep::new(&image.index, compacted);
     let mut hash = RevisionHash::new(compacted, keep.any_alive());
