@@ -264,8 +264,8 @@ mod tests {
     fn agrees_with_a_list() {
         let mut rng = SmallRng::seed_from_u64(7);
         let (mut tree, mut model) = (Intervals::default(), Model::default());
-        for step in 0..20_000u32 {
-            if model.0.is_empty() || rng.random_bool(if step < 10_000 { 0.55 } else { 0.45 }) {
+        for step in 0..4_000u32 {
+            if model.0.is_empty() || rng.random_bool(if step < 2_000 { 0.55 } else { 0.45 }) {
                 let (start, end) = random_range(&mut rng);
                 let place = tree.insert(&start, &end, step);
                 model.0.push((start, end, step, place));

@@ -32,8 +32,9 @@ impl Hub {
         told
     }
 
-    /// A snapshot was installed: history goes on in another store. Watchers in sync read on from where they are, and
-    /// end if that is compacted.
+    /// A snapshot was installed, or batches were lost and none may follow for long: watchers in sync read on from where
+    /// they are in the history of this view, and end if that is compacted. Batches up to the view that still come are
+    /// skipped.
     pub fn reset(&mut self, view: &View) {
         self.fall_back(view.revision());
         self.answer_waiting_progress();
