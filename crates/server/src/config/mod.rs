@@ -16,6 +16,8 @@ mod env;
 mod file;
 mod gates;
 mod goflag;
+#[cfg(test)]
+mod golden;
 mod help;
 mod host;
 mod load;
@@ -36,6 +38,8 @@ use std::time::Duration;
 pub use bootstrap::{StartError, check_start, initial_cluster};
 pub use duration::{format_duration, parse_duration};
 pub use gates::{Gate, Gates, Stage};
+#[cfg(test)]
+pub(crate) use golden::golden;
 pub use help::{flags_text, usage_text, version_text};
 pub use load::{Failure, Loaded, Notice, Severity, Source, go_io_text, load};
 pub use number::quote;

@@ -139,6 +139,27 @@ fn old_labels_go_to_zero() {
     }
 }
 
+/// Everything but the process, of gRPC one method: names, helps, types, labels, bounds.
+#[test]
+fn the_page_is_as_it_was() {
+    let metrics = Metrics::new(true);
+    metrics.applies.observe(Op::Put, true, Duration::from_micros(150));
+    metrics.requests.observe(Op::ReadonlyTxn, false, Duration::from_millis(150));
+    metrics.ranges.observe(Op::Range, true, Duration::from_micros(90));
+    metrics.client_requests.count(true, Some("3.4"));
+    metrics.stream_failures.count(StreamApi::LeaseKeepAlive, Direction::Send);
+    metrics.health_checks.record("livez", "serializable_read", true);
+    let page = metrics.render(&Scrape { alarms: vec![MemberAlarm { member: 10, kind: "CORRUPT" }], ..scrape() });
+    let system = |line: &str| {
+        ["process_", "os_fd_"]
+            .iter()
+            .any(|prefix| line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ").starts_with(prefix))
+    };
+    let other_call = |line: &str| line.starts_with("grpc_") && !line.contains("grpc_method=\"Put\"");
+    let shown: Vec<_> = page.lines().filter(|line| !system(line) && !other_call(line)).collect();
+    crate::config::golden("tests/golden/metrics.txt", &(shown.join("\n") + "\n"));
+}
+
 /// A handle that nobody moves would show zeros that mean nothing.
 #[test]
 #[ignore = "waits for the threads and doors"]
