@@ -2,16 +2,18 @@
 //!
 //! - `codegen [--check]`: writes the Rust code of `proto/*.proto` into the crates that hold it, or checks that it is
 //!   fresh. No system protoc is used.
+//! - `licences`: checks the licences of all packages.
 //! - `rooms`: checks the direction of dependencies between the crates.
 
 mod codegen;
+mod licences;
 mod rooms;
 
 use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: cargo xtask codegen [--check] | rooms";
+const USAGE: &str = "usage: cargo xtask codegen [--check] | licences | rooms";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
+        ["licences"] => licences::check(),
         ["rooms"] => rooms::check(),
         _ => Err(USAGE.into()),
     };
