@@ -2,5 +2,6 @@
 //! programs in `src/bin` that drive them.
 
 pub mod differential;
+pub mod hostile;
 pub mod process;
 pub mod workload;
