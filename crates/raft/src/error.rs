@@ -46,7 +46,8 @@ pub enum ConfChangeError {
     Inconsistent(&'static str),
 }
 
-/// Why a node refuses a call or a message. The node is unchanged by whatever it refuses.
+/// Why a node refuses a call or a message. What it refuses changes nothing, except that a message of a later term may have
+/// made it a follower in that term.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The settings contradict each other or the storage.
@@ -64,15 +65,11 @@ pub enum Error {
     /// The message contradicts itself or the protocol.
     #[error("raft: malformed message: {0}")]
     MalformedMessage(&'static str),
-    /// A leader that lost to nobody says that entries are committed which this log lacks, or has otherwise: this log,
-    /// or a quorum of others, was damaged.
+    /// Entries are said to be committed which this log lacks, although it had acknowledged them: it was damaged.
     #[error(
         "raft: commit {commit} is out of range [last index {last_index}]: was the raft log corrupted, truncated, or lost?"
     )]
     CommitOutOfRange { commit: u64, last_index: u64 },
-    /// A leader wants to replace an entry that is committed here.
-    #[error("raft: entry {index} conflicts with committed entry [committed {committed}]")]
-    ConflictsWithCommitted { index: u64, committed: u64 },
     #[error(transparent)]
     ConfChange(#[from] ConfChangeError),
     #[error(transparent)]

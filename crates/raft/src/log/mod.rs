@@ -159,8 +159,8 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// A leader's entries that follow `prev`. Adds those that are new, moves the commit index along, and returns the
-    /// last index in which the logs agree; `None` where they don't agree in `prev`. The entries have been checked to be
-    /// consecutive.
+    /// last index in which the logs agree; `None` where they don't agree in `prev`, which is not before the commit index.
+    /// The entries have been checked to be consecutive.
     pub(crate) fn maybe_append(
         &mut self,
         prev: EntryId,
@@ -171,18 +171,11 @@ impl<S: Storage> RaftLog<S> {
             return Ok(None);
         }
         let last_new = prev.index + entries.len() as u64;
-        let known = entries.iter().position(|entry| !self.matches(EntryId { term: entry.term, index: entry.index }));
-        if let Some(position) = known {
-            let index = entries[position].index;
-            if index <= self.committed {
-                return Err(Error::ConflictsWithCommitted { index, committed: self.committed });
-            }
-            if index <= self.last_index() {
-                tracing::info!(
-                    "found conflict at index {index} [existing term: {}, conflicting term: {}]",
-                    self.term(index).unwrap_or(0),
-                    entries[position].term
-                );
+        let new = entries.iter().position(|entry| !self.matches(EntryId { term: entry.term, index: entry.index }));
+        if let Some(position) = new {
+            let Entry { term, index, .. } = entries[position];
+            if let Ok(existing) = self.term(index) {
+                tracing::info!("found conflict at index {index} [existing term: {existing}, conflicting term: {term}]");
             }
             self.append(entries.split_off(position));
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use proto::raftpb::{
-    ConfChange, ConfChangeTransition, ConfChangeV2, ConfState, Message, MessageType, Snapshot, SnapshotMetadata,
+    ConfChange, ConfChangeTransition, ConfChangeV2, ConfState, Entry, Message, MessageType, Snapshot, SnapshotMetadata,
 };
 use raft::{RawNode, ReadOnlyOption, SnapshotStatus, Storage as _, describe};
 use testkit::datadriven::Case;
@@ -90,7 +90,8 @@ impl Cluster {
                 let ticks: usize = case.parsed("n").expect("n=");
                 self.tick(parse::first_id(case), |_| ticks);
             }
-            // step <id> type= from= [term= log-term= index= commit= reject-hint= reject=]: a message made up
+            // step <id> type= from= [term= log-term= index= commit= reject-hint= reject= to= entries=(1/12,1/13)
+            // snapshot=1/12 voters=(1,2)]: a message made up, as if from a peer
             "step" => self.step(case)?,
             // propose-batch <id> <data> <data> …
             "propose-batch" => {
@@ -253,9 +254,17 @@ impl Cluster {
             None => return Err("no type".into()),
         };
         let number = |key: &str| case.parsed::<u64>(key).unwrap_or(0);
+        let snapshot = case.value("snapshot").map(|id| {
+            let Entry { term, index, .. } = parse::entry(id);
+            let conf_state = Some(ConfState { voters: case.parsed_list("voters"), ..Default::default() });
+            Snapshot { metadata: Some(SnapshotMetadata { conf_state, index, term }), ..Default::default() }
+        });
+        let entries = case.arg("entries").map(|arg| arg.values.clone()).unwrap_or_default();
         let message = Message {
             msg_type,
-            to: id,
+            to: case.parsed("to").unwrap_or(id),
+            entries: entries.iter().map(|id| parse::entry(id)).collect(),
+            snapshot,
             from: number("from"),
             term: number("term"),
             log_term: number("log-term"),

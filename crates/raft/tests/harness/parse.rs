@@ -1,6 +1,6 @@
 //! Arguments of commands.
 
-use proto::raftpb::{ConfChangeSingle, ConfChangeType};
+use proto::raftpb::{ConfChangeSingle, ConfChangeType, Entry};
 use testkit::datadriven::{self, Case, Part};
 
 /// Further commands, one to a line.
@@ -40,4 +40,11 @@ fn conf_change(token: &str) -> Result<ConfChangeSingle, String> {
     };
     let node_id = id.parse().map_err(|_| format!("unknown input: {token}"))?;
     Ok(ConfChangeSingle { change_type: change_type as i32, node_id })
+}
+
+/// An empty entry from `term/index`.
+pub fn entry(id: &str) -> Entry {
+    let (term, index) = id.split_once('/').unwrap_or_else(|| panic!("{id} is not term/index"));
+    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{id} is not term/index"));
+    Entry { term: number(term), index: number(index), ..Default::default() }
 }
