@@ -225,7 +225,7 @@ impl Run {
         let view = self.store.reader().view();
         for _ in 0..3 {
             let asked = self.rng.random_range(-1..self.model.revision + 2);
-            let at = if asked <= 0 { self.model.revision } else { asked };
+            let at = if asked == 0 { self.model.revision } else { asked };
             match view.hash_kv(asked, HashRule::V3_5) {
                 Ok(hash) => {
                     assert_eq!(hash.hash, self.model.hash_kv(at), "revision {at}");

@@ -167,20 +167,28 @@ impl Entry {
     }
 
     /// What compaction at `at` leaves of the entry: the newest change at or before it stays, unless it is a tombstone
-    /// older than `at`, and everything above. `None` where nothing is left, `Some(None)` where nothing changes.
+    /// older than `at`, and everything above.
     pub fn compacted(&self, at: i64) -> Compacted {
-        let older = self.changes().take_while(|change| change.revision.main <= at).count();
-        let Some(first) = older.checked_sub(1) else { return Compacted::Unchanged };
-        let keeps = self.changes().nth(first).is_some_and(|change| is_kept(&change, at));
-        let drop = if keeps { first } else { older };
-        if drop == 0 {
-            return Compacted::Unchanged;
-        }
-        let rest: Vec<Change> = self.changes().skip(drop).collect();
-        if rest.is_empty() {
-            Compacted::Gone
-        } else {
-            Compacted::Left(Entry::from_changes(self.key(), rest.into_iter()))
+        let (older, len) = match self {
+            Entry::Block(bytes) => {
+                let older = |change: &Change| change.revision.main <= at;
+                (BlockChanges::new(bytes).take_while(older).count(), BlockChanges::new(bytes).count())
+            }
+            Entry::Long(long) => (long.position_after(at), long.changes.len()),
+        };
+        let Some(newest) = self.change_at(at) else { return Compacted::Unchanged };
+        let drop = if is_kept(&newest, at) { older - 1 } else { older };
+        match (self, len - drop) {
+            _ if drop == 0 => Compacted::Unchanged,
+            (_, 0) => Compacted::Gone,
+            (Entry::Long(long), rest) if rest > BLOCK_CHANGES_MAX => {
+                let changes = long.changes.clone().split_off(drop);
+                Compacted::Left(Entry::Long(Arc::new(Long { key: long.key.clone(), changes })))
+            }
+            (_, _) => {
+                let rest: Vec<Change> = self.changes().skip(drop).collect();
+                Compacted::Left(Entry::from_changes(self.key(), rest.into_iter()))
+            }
         }
     }
 

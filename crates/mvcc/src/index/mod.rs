@@ -73,16 +73,14 @@ impl Index {
 
     /// The entries in the range, deleted ones too, in key order; may be walked from both ends.
     pub fn range(&self, range: KeyRange<'_>) -> impl DoubleEndedIterator<Item = &Entry> {
-        let bounds: Bounds<'_> = match range {
-            KeyRange::One(key) => (Bound::Included(key), Bound::Included(key)),
+        let (one, bounds): (Option<&Entry>, Option<Bounds<'_>>) = match range {
+            KeyRange::One(key) => (self.get(key), None),
             // The set's ranges must not be given upside down.
-            KeyRange::From { start, end: Some(end) } if end <= start => {
-                (Bound::Included(start), Bound::Excluded(start))
-            }
-            KeyRange::From { start, end: Some(end) } => (Bound::Included(start), Bound::Excluded(end)),
-            KeyRange::From { start, end: None } => (Bound::Included(start), Bound::Unbounded),
+            KeyRange::From { start, end: Some(end) } if end <= start => (None, None),
+            KeyRange::From { start, end: Some(end) } => (None, Some((Bound::Included(start), Bound::Excluded(end)))),
+            KeyRange::From { start, end: None } => (None, Some((Bound::Included(start), Bound::Unbounded))),
         };
-        self.within(bounds)
+        one.into_iter().chain(bounds.into_iter().flat_map(|bounds| self.within(bounds)))
     }
 
     /// The entries within raw bounds, which must not be upside down.

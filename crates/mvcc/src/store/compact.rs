@@ -116,15 +116,13 @@ impl Store {
         let keep = Keep::new(&self.image.index, revision);
         let end = Revision::first_of(revision.saturating_add(1));
         let mut gone = Vec::new();
-        let mut seen = 0;
         let mut next = None;
-        for record in self.image.layers.records(from, end) {
+        for (seen, record) in self.image.layers.records(from, end).enumerate() {
             let (key, value) = record?;
             if seen == budget {
                 next = Some(key.revision);
                 break;
             }
-            seen += 1;
             let kept = keep.by_compaction(&record::key_of(&value)?, key.revision);
             hash.record(key, &value, || Ok(kept))?;
             if !kept {

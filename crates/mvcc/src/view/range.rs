@@ -19,6 +19,9 @@ use crate::view::sort;
 
 /// Entries taken from the index at a time.
 const SLICE: usize = 64;
+/// Records and their bytes up to which the first pass of an encoding keeps what it read for the second.
+const KEPT_MAX: usize = 512;
+const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Tag and wire type of the field `kvs` of a `RangeResponse`.
 const KVS_TAG: u8 = 0x12;
 
@@ -267,14 +270,16 @@ impl<I: Borrow<Image>> Range<I> {
     pub fn encode(mut self) -> Result<EncodedRange<I>> {
         self.rewind();
         let mut len = 0;
-        let mut kept = Vec::with_capacity(self.len.min(SLICE));
+        let mut kept = Vec::with_capacity(if self.len <= KEPT_MAX { self.len } else { 0 });
         while let Some(item) = self.next_item()? {
             len += field_len(&item.record);
-            if kept.len() < SLICE {
+            if self.len <= KEPT_MAX && len <= KEPT_BYTES_MAX {
                 kept.push(item.record);
             }
         }
-        let kept = if kept.len() == self.len { kept } else { Vec::new() };
+        if kept.len() < self.len {
+            kept = Vec::new();
+        }
         self.rewind();
         Ok(EncodedRange { range: self, len, kept, next: 0 })
     }
