@@ -11,6 +11,7 @@ use crate::edit::{Change, Editor};
 use crate::error::{During, Error, Result};
 use crate::meta::{Meta, NO_FREE_LIST};
 use crate::page::{FREE_LIST, HEADER, Header, Page};
+use crate::source::Source;
 use crate::write::{Commit, WriteTx};
 
 /// Neighbouring pages are written together, up to this many bytes.
@@ -118,14 +119,11 @@ fn plan_pages(tx: &WriteTx, writer: &mut Writer, request: &Request, undo: &mut U
             return other.map(|_| None);
         }
     };
-    if base.free_list != NO_FREE_LIST {
-        let old = shared.source.read_header(base.free_list);
-        match old {
-            Ok(old) => editor.freed.extend(base.free_list..base.free_list.saturating_add(old.pages())),
-            Err(error) => {
-                undo.taken = editor.taken;
-                return Err(error);
-            }
+    match stored_list(&shared.source, base) {
+        Ok(pages) => editor.freed.extend(pages),
+        Err(error) => {
+            undo.taken = editor.taken;
+            return Err(error);
         }
     }
     let list_run = shared.options.freelist_sync.then(|| {
@@ -144,6 +142,19 @@ fn plan_pages(tx: &WriteTx, writer: &mut Writer, request: &Request, undo: &mut U
     }
     written.sort_unstable_by_key(|(id, _)| *id);
     Ok(Some((meta, written, freed)))
+}
+
+/// The pages of the stored free list of a state, which every commit writes anew.
+pub(crate) fn stored_list(source: &Source, meta: &Meta) -> Result<std::ops::Range<u64>> {
+    let id = meta.free_list;
+    if id == NO_FREE_LIST {
+        return Ok(0..0);
+    }
+    let header = source.read_header(id)?;
+    if header.id != id || header.flags != FREE_LIST || header.pages() > meta.high_water - id {
+        return Err(Error::corrupt(id, "it is no free list"));
+    }
+    Ok(id..id + header.pages())
 }
 
 /// In a sound file each page is given up once, and only if it was in use.

@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::commit::{Request, commit_with, release};
+use crate::commit::{Request, commit_with, release, stored_list};
 use crate::db::{Shared, Writer};
 use crate::edit::{BucketChange, Change};
 use crate::error::{During, Error, Result};
 use crate::freelist::FreeList;
-use crate::meta::NO_FREE_LIST;
 use crate::page::{DEPTH_MAX, Page};
 use crate::read::{ReadTx, Root};
 use crate::write::WriteTx;
@@ -112,7 +111,7 @@ fn find_moves(base: &ReadTx, free: &FreeList, budget: u64) -> Result<Moves> {
     }
     let trees = Trees::of(base)?;
     let mut pending = free.pending_ids();
-    pending.extend(stored_list(base)?);
+    pending.extend(stored_list(&base.shared().source, base.meta())?);
     pending.sort_unstable();
     let mut room = free.clone();
     let mut end = base.meta().high_water;
@@ -130,16 +129,6 @@ fn find_moves(base: &ReadTx, free: &FreeList, budget: u64) -> Result<Moves> {
         moves.add(found);
     }
     Ok(moves)
-}
-
-/// The pages of a stored free list, which every commit writes anew.
-fn stored_list(base: &ReadTx) -> Result<std::ops::Range<u64>> {
-    let id = base.meta().free_list;
-    if id == NO_FREE_LIST {
-        return Ok(0..0);
-    }
-    let pages = base.shared().source.read_header(id)?.pages();
-    Ok(id..id.saturating_add(pages).min(base.meta().high_water))
 }
 
 impl Moves {

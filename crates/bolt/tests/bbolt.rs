@@ -121,7 +121,12 @@ fn after_random_runs() {
         judge.compare(&dump(&disk), &model, &what);
         judge.take_turns(&dump(&disk), &model, &what);
         let mut image = Vec::new();
-        db.read().copy_to(&mut |chunk| { image.extend_from_slice(chunk); Ok(()) }).unwrap();
+        db.read()
+            .copy_to(&mut |chunk| {
+                image.extend_from_slice(chunk);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(image.len() as u64, db.stats().size);
         judge.compare(&image, &model, &format!("{what}, its snapshot"));
     }

@@ -99,7 +99,7 @@ fn damage(rng: &mut Rng, bytes: &mut Vec<u8>) {
                 let end = (at + rng.below(200) as usize).min(bytes.len());
                 bytes[at..end].fill(rng.next() as u8);
             }
-            _ if rng.below(4) == 0 => bytes.truncate(at.max(1)),
+            _ if rng.below(4) == 0 => bytes.truncate((at / 1024).max(1) * 1024),
             _ => {
                 // A child or root pointer to some page that exists.
                 let target = rng.below(bytes.len() as u64 / 1024);
@@ -136,6 +136,7 @@ fn damaged_before_it_is_opened() {
 #[test]
 fn damaged_while_it_is_open() {
     for seed in 0..seeds(300) {
+        println!("seed {seed}");
         let mut rng = Rng(seed);
         let (bytes, options) = sample(seed % 8);
         let disk = disk_with(&bytes);
