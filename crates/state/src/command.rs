@@ -8,6 +8,7 @@ use proto::etcdserverpb as pb;
 use proto::membershippb;
 use proto::raftpb::{self, EntryType};
 
+use crate::deep;
 use crate::error::{Error, Result};
 
 /// Who asks, as the proposer's door found out; checked at apply.
@@ -103,7 +104,8 @@ fn decode_normal(entry: &raftpb::Entry) -> Result<Decoded> {
     if entry.data.is_empty() {
         return Ok(Decoded::bare(0, Command::Empty));
     }
-    let Ok(request) = pb::InternalRaftRequest::decode(entry.data.clone()) else {
+    let read = pb::InternalRaftRequest::decode(entry.data.clone()).ok().or_else(|| deep::decode(&entry.data));
+    let Some(request) = read else {
         return decode_v2(entry);
     };
     if carries_field_2(&entry.data) {
@@ -285,6 +287,28 @@ mod tests {
         assert_eq!(got.caller, Some(Caller { username: "u".into(), auth_revision: 3 }));
         r.id = 4;
         assert_eq!(decode(&normal(r.encode_to_vec())).unwrap().id, 4);
+    }
+
+    /// Bytes from outside never stop the reader: whatever comes is read or refused.
+    #[test]
+    fn any_bytes_can_be_offered() {
+        use rand::{Rng, SeedableRng};
+        let mut rng = rand::rngs::StdRng::seed_from_u64(7);
+        let put = pb::PutRequest { key: "key".into(), value: "value".into(), ..Default::default() };
+        let header = pb::RequestHeader { id: 5, username: "u".into(), auth_revision: 3 };
+        let r = pb::InternalRaftRequest { header: Some(header), put: Some(put), ..Default::default() };
+        let seeds = [r.encode_to_vec(), gogo(&v2("PUT", "/1/a")), vec![0; 20]];
+        for round in 0..20_000 {
+            let mut data = seeds[round % seeds.len()].clone();
+            for _ in 0..rng.random_range(1..4) {
+                let at = rng.random_range(0..data.len());
+                data[at] = rng.random();
+            }
+            data.truncate(rng.random_range(0..=data.len()));
+            let mut entry = normal(data);
+            entry.entry_type = rng.random_range(0..4);
+            decode(&entry).ok();
+        }
     }
 
     #[test]

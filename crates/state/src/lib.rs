@@ -14,6 +14,7 @@ mod apply;
 pub mod auth;
 pub mod checks;
 pub mod command;
+mod deep;
 pub mod error;
 pub mod kv;
 pub mod lease;

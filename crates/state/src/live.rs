@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use proto::raftpb::ConfState;
+
 use crate::alarm::Alarms;
 use crate::auth::AuthStore;
 use crate::lease::LeaseTable;
@@ -19,6 +21,9 @@ pub(crate) struct Live {
     pub auth: Arc<AuthStore>,
     pub alarms: Arc<Alarms>,
     pub members: Arc<Membership>,
+    /// Raft's configuration: what the accepted conf changes made of that of the source. It can differ from the members'
+    /// own account, because an update of a learner's URLs may make that forget that it is one.
+    pub conf: ConfState,
     pub versions: Versions,
     pub tree: Tree,
     pub source: Source,

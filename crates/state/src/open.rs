@@ -62,10 +62,12 @@ fn load(store: &mut Store, options: &StateOptions) -> Result<Live> {
         let behind = (consistent > snapshot_index).then(|| tree.view().membership()).transpose()?;
         (Source::Buckets { index: consistent, behind }, stored.members, stored.cluster)
     };
+    let conf = options.snapshot_conf_state.clone().filter(|_| by_tree && snapshot_index > 0);
     let mut live = Live {
         leases: leases(image, attachments)?,
         auth: Arc::new(auth(image)?),
         alarms: Arc::new(alarms(image)?),
+        conf: conf.unwrap_or_else(|| members.conf_state()),
         members: Arc::new(members),
         versions: Versions { cluster, downgrade: stored.downgrade, storage: storage.version },
         tree,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use disk::Disk;
+use proto::raftpb::ConfState;
 
 use crate::quota::Quota;
 use crate::versions::Version;
@@ -28,6 +29,8 @@ pub struct StateOptions {
     pub member_id: u64,
     /// The v2 part of the newest valid raft snapshot; `None` where the log starts at 1.
     pub v2_snapshot: Option<V2Snapshot>,
+    /// Raft's configuration at that snapshot, where it is known. Used where the v2 tree is the source of membership.
+    pub snapshot_conf_state: Option<ConfState>,
     /// The release this member reports; caps the storage keys it writes.
     pub compat_version: Version,
     /// The size of the backend above which writes answer NoSpace.
@@ -50,6 +53,7 @@ impl StateOptions {
             db_path: db_path.into(),
             member_id,
             v2_snapshot: None,
+            snapshot_conf_state: None,
             compat_version: Version::V3_7,
             quota: Quota::default(),
             lease_ttl_secs_min: crate::lease::TTL_SECS_MIN_DEFAULT,

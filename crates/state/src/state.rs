@@ -150,10 +150,10 @@ impl State {
         self.applied
     }
 
-    /// Raft's configuration by the members as they stand now. At open it is that of the source of membership, the v2
-    /// tree below cluster version 3.6, else the buckets: raft starts with it.
+    /// Raft's configuration as of now. At open it is that of the source of membership: below cluster version 3.6 the
+    /// raft snapshot and its v2 tree, else the buckets. Raft starts with it.
     pub fn conf_state(&self) -> ConfState {
-        self.live.members.conf_state()
+        self.live.conf.clone()
     }
 
     /// Conf changes at or below this index are part of [`State::conf_state`] as it was at open.

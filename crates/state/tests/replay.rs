@@ -12,7 +12,7 @@ use proto::raftpb::{ConfChange, ConfChangeType, Entry, EntryType};
 use proto::{authpb, membershippb};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use state::members::{ChangeContext, Member};
+use state::members::{ChangeContext, Member, Membership};
 use state::{Answer, Version};
 
 const STEPS: usize = 300;
@@ -66,7 +66,7 @@ fn run(seed: u64) {
                 shaken.state.migrate_storage(target, Version::V3_0);
             }
             _ => {
-                let (entry_type, data) = entry(&mut rng);
+                let (entry_type, data) = entry(&mut rng, steady.state.members());
                 let entry =
                     Entry { term: 2, index: steady.next_index(), entry_type: entry_type as i32, data: data.into() };
                 raft.take(&steady.apply(entry.clone()));
@@ -74,6 +74,8 @@ fn run(seed: u64) {
             }
         }
         assert_eq!(steady.state.members(), shaken.state.members(), "seed {seed}");
+        assert_eq!(steady.state.conf_state(), shaken.state.conf_state(), "seed {seed}");
+        assert_eq!(steady.state.conf_state(), steady.state.members().conf_state(), "seed {seed}");
         for machine in [&mut steady, &mut shaken] {
             let tree = machine.state.v2_tree().view().membership().unwrap();
             assert_eq!(tree, **machine.state.members(), "seed {seed}: the tree tells the same");
@@ -148,9 +150,9 @@ fn txn(rng: &mut StdRng, depth: usize) -> pb::TxnRequest {
     pb::TxnRequest { compare: vec![compare], success: ops(rng), failure: ops(rng) }
 }
 
-fn entry(rng: &mut StdRng) -> (EntryType, Vec<u8>) {
+fn entry(rng: &mut StdRng, members: &Membership) -> (EntryType, Vec<u8>) {
     if rng.random_bool(0.08) {
-        return (EntryType::EntryConfChange, conf_change(rng).encode_to_vec());
+        return (EntryType::EntryConfChange, conf_change(rng, members).encode_to_vec());
     }
     if rng.random_bool(0.08) {
         return (EntryType::EntryNormal, v2(rng).encode_to_vec());
@@ -206,7 +208,7 @@ fn auth(rng: &mut StdRng, r: &mut pb::InternalRaftRequest) {
     }
 }
 
-fn conf_change(rng: &mut StdRng) -> ConfChange {
+fn conf_change(rng: &mut StdRng, members: &Membership) -> ConfChange {
     use ConfChangeType as T;
     let id = rng.random_range(2..9);
     let kinds = [T::ConfChangeAddNode, T::ConfChangeRemoveNode, T::ConfChangeUpdateNode, T::ConfChangeAddLearnerNode];
@@ -214,7 +216,8 @@ fn conf_change(rng: &mut StdRng) -> ConfChange {
     let member = Member {
         id,
         peer_urls: vec![format!("http://h:{}", rng.random_range(0..12))],
-        is_learner: kind == T::ConfChangeAddLearnerNode,
+        // An update says of a learner that it is one, as our doors do.
+        is_learner: kind == T::ConfChangeAddLearnerNode || (kind == T::ConfChangeUpdateNode && members.is_learner(id)),
         ..Member::default()
     };
     let is_promote = kind == T::ConfChangeAddNode && rng.random_bool(0.3);

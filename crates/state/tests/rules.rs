@@ -139,3 +139,30 @@ fn gaps_in_the_log_are_refused() {
     let entry = proto::raftpb::Entry { index: 2, term: 1, ..Default::default() };
     assert!(matches!(m.state.apply(&entry), Err(state::Error::Gap { applied: 0, got: 2 })));
 }
+
+#[test]
+fn long_names_are_refused() {
+    let mut m = Machine::new(Version::V3_7, Answer::Wanted);
+    let add = |n| pb::AuthUserAddRequest { name: "n".repeat(n), hashed_password: "YQ==".into(), ..Default::default() };
+    let request = |n| pb::InternalRaftRequest { auth_user_add: Some(add(n)), ..Default::default() };
+    assert_eq!(refusal(&mut m, request(32769)), Some(ClientError::RequestTooLarge));
+    assert_eq!(refusal(&mut m, request(32768)), None);
+    let role = pb::AuthRoleAddRequest { name: "n".repeat(32769) };
+    let role = pb::InternalRaftRequest { auth_role_add: Some(role), ..Default::default() };
+    assert_eq!(refusal(&mut m, role), Some(ClientError::RequestTooLarge));
+    m.commit();
+}
+
+#[test]
+fn deep_transactions_are_executed() {
+    let mut m = Machine::new(Version::V3_7, Answer::Wanted);
+    let put = pb::PutRequest { key: "k".into(), ..Default::default() };
+    let mut op = pb::RequestOp { request: Some(Request::RequestPut(put)) };
+    for _ in 0..256 {
+        let txn = pb::TxnRequest { success: vec![op], ..Default::default() };
+        op = pb::RequestOp { request: Some(Request::RequestTxn(txn)) };
+    }
+    let Some(Request::RequestTxn(txn)) = op.request else { panic!("a transaction") };
+    let applied = m.request(pb::InternalRaftRequest { txn: Some(txn), ..Default::default() });
+    assert_eq!(applied.revision, 2);
+}

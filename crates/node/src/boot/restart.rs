@@ -47,6 +47,7 @@ pub(super) fn restart(options: &BootOptions, dir: &MemberDir, notes: &mut Vec<No
     let mut state_options = options.state_options(dir, identity.node_id);
     if base.record.index > 0 {
         state_options.v2_snapshot = Some(V2Snapshot { index: base.record.index, json: base.json.clone() });
+        state_options.snapshot_conf_state = base.record.conf_state.clone();
     }
     let state = open_state(&state_options, dir, &base, db_existed, notes)?;
     let (log, contents, wal) = finish(options, state.conf_state(), base, contents, wal, &state, notes)?;

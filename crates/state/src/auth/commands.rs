@@ -10,6 +10,9 @@ use crate::applied::{Effect, Outcome};
 use crate::command::AuthCommand;
 use crate::versions::Version;
 
+/// The longest key of the database file.
+const NAME_BYTES_MAX: usize = 32768;
+
 /// A change of the auth buckets.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Write {
@@ -157,6 +160,7 @@ impl AuthStore {
         if r.name.is_empty() {
             return Err(ClientError::UserEmpty);
         }
+        check_name(&r.name)?;
         if self.users.contains_key(&r.name) {
             return Err(ClientError::UserAlreadyExist);
         }
@@ -232,6 +236,7 @@ impl AuthStore {
         if r.name.is_empty() {
             return Err(ClientError::RoleEmpty);
         }
+        check_name(&r.name)?;
         if self.roles.contains_key(&r.name) {
             return Err(ClientError::RoleAlreadyExist);
         }
@@ -302,6 +307,11 @@ impl AuthStore {
         self.put_role(role, cx);
         Ok(())
     }
+}
+
+/// A name is a key in the database; one that is too long for it stops etcd.
+fn check_name(name: &str) -> Change {
+    if name.len() > NAME_BYTES_MAX { Err(ClientError::RequestTooLarge) } else { Ok(()) }
 }
 
 /// The bcrypt text to be stored: hashed here where the entry carries plain text only, else as the entry says.

@@ -26,6 +26,7 @@ pub(crate) fn replay_conf_change(live: &mut Live, rules: &Rules, index: u64, cha
             let mut effects = to_raft(live, index, change, judged.is_ok());
             if let Ok(member_change) = &judged {
                 Arc::make_mut(&mut live.members).apply(member_change);
+                member_change.apply_to_conf(change, &mut live.conf);
                 v2::change_member(&mut live.tree, member_change, &live.members);
                 effects.extend(told(member_change, rules));
             }
@@ -63,6 +64,7 @@ impl Run<'_, '_> {
         self.effects.extend(to_raft(self.live, self.index, change, judged.is_ok()));
         let member_change = judged?;
         let removed = Arc::make_mut(&mut self.live.members).apply(&member_change);
+        member_change.apply_to_conf(change, &mut self.live.conf);
         v2::change_member(&mut self.live.tree, &member_change, &self.live.members);
         self.write_change(&member_change);
         self.effects.extend(told(&member_change, self.rules));
@@ -77,7 +79,7 @@ impl Run<'_, '_> {
             (_, None) => {}
         }
         if self.rules.release >= Version::V3_5 {
-            self.txn.set_conf_state(&self.live.members.conf_state());
+            self.txn.set_conf_state(&self.live.conf);
         }
     }
 

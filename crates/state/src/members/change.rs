@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proto::errors::ClientError;
-use proto::raftpb::{ConfChange, ConfChangeType};
+use proto::raftpb::{ConfChange, ConfChangeType, ConfState};
 
 use super::{ChangeContext, Member, Membership};
 
@@ -13,7 +13,7 @@ pub enum MemberChange {
     Add(Member),
     Promote(u64),
     Remove(u64),
-    /// New peer URLs.
+    /// New peer URLs, and whether it is a learner, by the word of the update.
     Update(Member),
 }
 
@@ -24,6 +24,25 @@ impl MemberChange {
             MemberChange::Add(member) | MemberChange::Update(member) => member.id,
             MemberChange::Promote(id) | MemberChange::Remove(id) => *id,
         }
+    }
+}
+
+impl MemberChange {
+    /// Carries the change out on raft's configuration, as raft itself does.
+    pub(crate) fn apply_to_conf(&self, change: &ConfChange, conf: &mut ConfState) {
+        if matches!(self, MemberChange::Update(_)) {
+            return;
+        }
+        let id = self.id();
+        conf.voters.retain(|voter| *voter != id);
+        conf.learners.retain(|learner| *learner != id);
+        let place = match self {
+            MemberChange::Remove(_) | MemberChange::Update(_) => return,
+            _ if change.change_type == ConfChangeType::ConfChangeAddLearnerNode as i32 => &mut conf.learners,
+            MemberChange::Add(_) | MemberChange::Promote(_) => &mut conf.voters,
+        };
+        place.push(id);
+        place.sort_unstable();
     }
 }
 
@@ -107,6 +126,7 @@ impl Membership {
             MemberChange::Update(update) => {
                 if let Some(member) = self.members.get_mut(&update.id) {
                     member.peer_urls = update.peer_urls.clone();
+                    member.is_learner = update.is_learner;
                 }
                 None
             }
@@ -169,6 +189,13 @@ mod tests {
         let update = check(&m, change(ConfChangeUpdateNode, member(1, "y", false), false)).unwrap();
         m.apply(&update);
         assert_eq!(m.get(1).unwrap().peer_urls, ["y"]);
+        // Whoever updates a learner must say that it is one; raft's configuration stays as it is.
+        let forgets = change(ConfChangeUpdateNode, member(1, "y", true), false);
+        let mut conf = m.conf_state();
+        let update = check(&m, forgets.clone()).unwrap();
+        update.apply_to_conf(&forgets, &mut conf);
+        m.apply(&update);
+        assert!(m.is_learner(1) && conf.voters == [1, 2]);
         let remove = check(&m, change(ConfChangeRemoveNode, member(1, "", false), false)).unwrap();
         assert_eq!(m.apply(&remove).unwrap().id, 1);
         assert!(m.is_removed(1));

@@ -92,7 +92,7 @@ impl Membership {
         self.get(id).is_some_and(|m| m.is_learner)
     }
 
-    /// Raft's configuration for this membership.
+    /// The configuration of raft that this membership tells: voters and learners by id.
     pub fn conf_state(&self) -> ConfState {
         let ids = |learners: bool| self.members.values().filter(|m| m.is_learner == learners).map(|m| m.id).collect();
         ConfState { voters: ids(false), learners: ids(true), ..ConfState::default() }

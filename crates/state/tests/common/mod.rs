@@ -11,7 +11,7 @@ use disk::{Disk, MemDisk};
 use mvcc::HashRule;
 use prost::Message;
 use proto::etcdserverpb as pb;
-use proto::raftpb::{ConfChange, ConfChangeType, Entry, EntryType};
+use proto::raftpb::{ConfChange, ConfChangeType, ConfState, Entry, EntryType};
 use state::members::{ChangeContext, Member};
 use state::{Answer, Applied, State, StateOptions, V2Snapshot, Version};
 
@@ -27,6 +27,7 @@ pub struct Machine {
     pub answer: Answer,
     /// The newest snapshot; the log starts after it.
     pub snapshot: Option<V2Snapshot>,
+    pub snapshot_conf_state: Option<ConfState>,
     pub quota_bytes: i64,
 }
 
@@ -52,7 +53,16 @@ impl Machine {
     pub fn new(release: Version, answer: Answer) -> Machine {
         let disk = new_disk(1);
         let state = State::open(options(&disk, release, None, 0)).unwrap();
-        Machine { disk, state, log: Vec::new(), release, answer, snapshot: None, quota_bytes: 0 }
+        Machine {
+            disk,
+            state,
+            log: Vec::new(),
+            release,
+            answer,
+            snapshot: None,
+            snapshot_conf_state: None,
+            quota_bytes: 0,
+        }
     }
 
     pub fn next_index(&self) -> u64 {
@@ -95,6 +105,7 @@ impl Machine {
     pub fn take_snapshot(&mut self) {
         self.commit();
         let index = self.state.applied().index;
+        self.snapshot_conf_state = Some(self.state.conf_state());
         self.snapshot = Some(V2Snapshot { index, json: self.state.snapshot_json() });
         self.log.retain(|entry| entry.index > index);
     }
@@ -117,7 +128,8 @@ impl Machine {
     }
 
     fn open(&mut self) -> Vec<Applied> {
-        let options = options(&self.disk, self.release, self.snapshot.clone(), self.quota_bytes);
+        let mut options = options(&self.disk, self.release, self.snapshot.clone(), self.quota_bytes);
+        options.snapshot_conf_state = self.snapshot_conf_state.clone();
         self.state = State::open(options).unwrap();
         let answer = self.answer;
         let applied = self.log.iter().map(|entry| self.state.apply_for(entry, answer).unwrap()).collect();
