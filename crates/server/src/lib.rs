@@ -8,9 +8,6 @@ pub mod metrics;
 pub mod notify;
 pub mod start;
 
-#[cfg(feature = "run")]
 pub mod doors;
-#[cfg(feature = "run")]
 mod generated;
-#[cfg(feature = "run")]
 pub mod run;

@@ -33,9 +33,9 @@ fn main() {
         Ok(Loaded::Version) => to_stdout(&config::version_text(env!("CARGO_PKG_VERSION"), COMMIT)),
         Ok(Loaded::Run(config, later)) => {
             outside.init(&config);
-            notices.iter().for_each(logging::notice);
+            log(&notices);
             lines::running(&args);
-            later.iter().for_each(logging::notice);
+            log(&later);
             run(&config);
         }
         Err(failure) => fail(failure, &notices, &args),
@@ -76,19 +76,10 @@ fn run(config: &Config) {
     serve(config);
 }
 
-#[cfg(feature = "run")]
 fn serve(config: &Config) {
     if let Err(error) = server::run::serve(config) {
         logging::fatal("discovery failed", &[("error", error.to_string().into())]);
     }
-}
-
-#[cfg(not(feature = "run"))]
-fn serve(config: &Config) {
-    if let Err(error) = config::initial_cluster(config) {
-        logging::fatal("discovery failed", &[("error", error.0.into())]);
-    }
-    logging::fatal("discovery failed", &[("error", "this build has no threads to serve with".into())]);
 }
 
 fn help() {
@@ -112,16 +103,22 @@ fn fail(failure: Failure, notices: &[Notice], args: &[String]) {
             std::process::exit(exit::MISUSE);
         }
         Failure::Fatal(line) => {
-            notices.iter().for_each(logging::notice);
+            log(notices);
             logging::notice(&line);
         }
         Failure::Verify(lines_of_failure) => {
-            notices.iter().for_each(logging::notice);
+            log(notices);
             lines::running(args);
-            lines_of_failure.iter().for_each(logging::notice);
+            log(&lines_of_failure);
         }
     }
     std::process::exit(exit::FAILURE);
+}
+
+fn log(notices: &[Notice]) {
+    for notice in notices {
+        logging::notice(notice);
+    }
 }
 
 /// Where nobody reads, nothing is lost by not writing.

@@ -55,7 +55,7 @@ impl ElectionDoor {
 
 fn place_of(leader: Option<LeaderKey>) -> Result<Place, Failure> {
     let leader = leader.ok_or(ClientError::LeaderFieldMissing)?;
-    Ok(Place { key: leader.key, lease: leader.lease, revision: leader.rev, held: None, header: None })
+    Ok(Place { key: leader.key, lease: leader.lease, revision: leader.rev, held: None })
 }
 
 #[tonic::async_trait]
@@ -134,7 +134,9 @@ impl Observer {
             match self.interest.next().await {
                 Notice::Missed => self.leader = None,
                 Notice::Changed(event) => {
-                    let Some(leader) = self.leader.as_ref().filter(|leader| leader.key == event.kv.key) else { continue };
+                    let Some(leader) = self.leader.as_ref().filter(|leader| leader.key == event.kv.key) else {
+                        continue;
+                    };
                     if event.kv.mod_revision <= leader.mod_revision {
                         continue;
                     }

@@ -110,7 +110,10 @@ impl Kv for KvDoor {
         }
     }
 
-    async fn delete_range(&self, request: Request<DeleteRangeRequest>) -> Result<Response<DeleteRangeResponse>, Status> {
+    async fn delete_range(
+        &self,
+        request: Request<DeleteRangeRequest>,
+    ) -> Result<Response<DeleteRangeResponse>, Status> {
         admit(&self.front, request.metadata())?;
         let request = request.into_inner();
         checks::delete_range(&request).map_err(status)?;

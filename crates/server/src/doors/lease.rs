@@ -69,7 +69,10 @@ impl Lease for LeaseDoor {
         }
     }
 
-    async fn lease_revoke(&self, request: Request<LeaseRevokeRequest>) -> Result<Response<LeaseRevokeResponse>, Status> {
+    async fn lease_revoke(
+        &self,
+        request: Request<LeaseRevokeRequest>,
+    ) -> Result<Response<LeaseRevokeResponse>, Status> {
         admit(&self.front, request.metadata())?;
         let request = request.into_inner();
         match self.front.propose(|entry| entry.lease_revoke = Some(request)).await? {
@@ -138,7 +141,10 @@ impl Lease for LeaseDoor {
         }))
     }
 
-    async fn lease_leases(&self, request: Request<LeaseLeasesRequest>) -> Result<Response<LeaseLeasesResponse>, Status> {
+    async fn lease_leases(
+        &self,
+        request: Request<LeaseLeasesRequest>,
+    ) -> Result<Response<LeaseLeasesResponse>, Status> {
         admit(&self.front, request.metadata())?;
         match self.ask(|ticket| Event::Leases { ticket }).await? {
             NodeOutcome::Leases(ids) => {

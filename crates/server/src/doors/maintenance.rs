@@ -40,7 +40,7 @@ impl MaintenanceDoor {
         let downgrade = view.versions().downgrade;
         StatusResponse {
             header: self.header(),
-            version: shared.version.clone(),
+            version: shared.version.to_string(),
             db_size: view.kv().size() as i64,
             leader: node.leader,
             raft_index: node.committed,

@@ -18,7 +18,8 @@ mod snapshot;
 mod watch;
 
 use crate::generated::etcdserverpb::{
-    cluster_server::ClusterServer, kv_server::KvServer, lease_server::LeaseServer, maintenance_server::MaintenanceServer,
+    cluster_server::ClusterServer, kv_server::KvServer, lease_server::LeaseServer,
+    maintenance_server::MaintenanceServer,
 };
 use crate::generated::health::health_server::HealthServer;
 use crate::generated::v3electionpb::election_server::ElectionServer;
@@ -39,7 +40,11 @@ type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallibl
 
 /// All doors of one thread; cheap to clone, one clone per connection.
 #[derive(Clone)]
-pub struct Doors(Arc<Services>);
+pub struct Doors {
+    /// `None` on listeners without gRPC.
+    services: Option<Arc<Services>>,
+    http: axum::Router,
+}
 
 struct Services {
     kv: KvServer<kv::KvDoor>,
@@ -51,7 +56,6 @@ struct Services {
     health: HealthServer<health::HealthDoor>,
     watch: watch::WatchDoor,
     receive_bytes_max: usize,
-    http: axum::Router,
 }
 
 impl Doors {
@@ -59,10 +63,12 @@ impl Doors {
         let receive_bytes_max = front.shared.limits.receive_bytes_max();
         macro_rules! server {
             ($server:ident, $door:expr) => {
-                $server::new($door).max_decoding_message_size(receive_bytes_max).max_encoding_message_size(i32::MAX as usize)
+                $server::new($door)
+                    .max_decoding_message_size(receive_bytes_max)
+                    .max_encoding_message_size(i32::MAX as usize)
             };
         }
-        Doors(Arc::new(Services {
+        let services = Services {
             kv: server!(KvServer, kv::KvDoor { front: front.clone() }),
             lease: server!(LeaseServer, lease::LeaseDoor { front: front.clone() }),
             maintenance: server!(MaintenanceServer, maintenance::MaintenanceDoor { front: front.clone() }),
@@ -72,23 +78,30 @@ impl Doors {
             health: server!(HealthServer, health::HealthDoor),
             watch: watch::WatchDoor { front: front.clone() },
             receive_bytes_max,
-            http,
-        }))
+        };
+        Doors { services: Some(Arc::new(services)), http }
     }
 
-    fn grpc(&self, request: http::Request<Incoming>) -> Answer {
+    /// Doors of a listener that serves plain HTTP only.
+    pub fn without_grpc(http: axum::Router) -> Doors {
+        Doors { services: None, http }
+    }
+
+    fn grpc(services: &Services, request: http::Request<Incoming>) -> Answer {
         let path = request.uri().path();
         let service = path.strip_prefix('/').and_then(|rest| rest.split_once('/')).map_or("", |(service, _)| service);
         macro_rules! call {
             ($server:ident) => {{
                 let target = dialect::Target::of(path);
-                let answer = self.0.$server.clone().call(request);
+                let answer = services.$server.clone().call(request);
                 Box::pin(async move { answer.await.map(|answer| dialect::translate(answer, &target)) })
             }};
         }
         match service {
             "etcdserverpb.KV" => call!(kv),
-            "etcdserverpb.Watch" if path == WATCH_PATH => Box::pin(self.0.watch.clone().call(request, self.0.receive_bytes_max)),
+            "etcdserverpb.Watch" if path == WATCH_PATH => {
+                Box::pin(services.watch.clone().call(request, services.receive_bytes_max))
+            }
             "etcdserverpb.Lease" => call!(lease),
             "etcdserverpb.Maintenance" => call!(maintenance),
             "etcdserverpb.Cluster" => call!(cluster),
@@ -110,11 +123,14 @@ impl hyper::service::Service<http::Request<Incoming>> for Doors {
 
     fn call(&self, request: http::Request<Incoming>) -> Answer {
         let is_grpc = request.version() == http::Version::HTTP_2
-            && request.headers().get(http::header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"));
-        if is_grpc {
-            return self.grpc(request);
+            && request
+                .headers()
+                .get(http::header::CONTENT_TYPE)
+                .is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"));
+        if let Some(services) = self.services.as_ref().filter(|_| is_grpc) {
+            return Doors::grpc(services, request);
         }
-        let mut http = self.0.http.clone();
+        let mut http = self.http.clone();
         Box::pin(async move { http.call(request).await.map(|answer| answer.map(Body::new)) })
     }
 }

@@ -24,7 +24,6 @@ pub struct Place {
     pub revision: i64,
     /// The pair as it was found, where the place was held before.
     pub held: Option<KeyValue>,
-    pub header: Option<ResponseHeader>,
 }
 
 /// `name/`, below which the keys of a queue lie.
@@ -69,17 +68,18 @@ pub async fn take(front: &Front, name: &Bytes, lease: i64, value: Bytes) -> Resu
     let key = place_key(name, lease);
     let put = PutRequest { key: key.clone(), value, lease, ..Default::default() };
     let get = RangeRequest { key: key.clone(), ..Default::default() };
-    let response = txn(front, created_at(&key, 0), vec![Request::RequestPut(put)], vec![Request::RequestRange(get)]).await?;
-    let header = response.header;
+    let response =
+        txn(front, created_at(&key, 0), vec![Request::RequestPut(put)], vec![Request::RequestRange(get)]).await?;
+    let response_revision = response.header.map_or(0, |header| header.revision);
     let held = match response.responses.into_iter().next().and_then(|op| op.response) {
         Some(Response::ResponseRange(found)) => found.kvs.into_iter().next(),
         _ => None,
     };
     let revision = match &held {
         Some(kv) => kv.create_revision,
-        None => header.map_or(0, |header| header.revision),
+        None => response_revision,
     };
-    Ok(Place { key, lease, revision, held, header })
+    Ok(Place { key, lease, revision, held })
 }
 
 /// Waits until no older key of the queue is left.

@@ -26,8 +26,14 @@ struct Progress {
 
 /// The messages of a snapshot. They pin the source until the last of them is sent or the stream is dropped.
 pub fn parts(source: SnapshotSource, version: String) -> impl Stream<Item = Result<SnapshotResponse, Status>> + Send {
-    let progress =
-        Progress { remaining: source.len(), chunks: Some(source.stream()), version, ahead: Bytes::new(), hash: Sha256::new(), ended: false };
+    let progress = Progress {
+        remaining: source.len(),
+        chunks: Some(source.stream()),
+        version,
+        ahead: Bytes::new(),
+        hash: Sha256::new(),
+        ended: false,
+    };
     futures_util::stream::unfold(progress, |mut progress| async move {
         if progress.ended {
             return None;

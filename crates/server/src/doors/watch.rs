@@ -28,7 +28,11 @@ type Answers = Pin<Box<dyn Stream<Item = Result<Output, Status>> + Send>>;
 
 impl WatchDoor {
     /// Serves `/etcdserverpb.Watch/Watch`.
-    pub async fn call<B>(self, request: http::Request<B>, receive_bytes_max: usize) -> Result<http::Response<Body>, Infallible>
+    pub async fn call<B>(
+        self,
+        request: http::Request<B>,
+        receive_bytes_max: usize,
+    ) -> Result<http::Response<Body>, Infallible>
     where
         B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send> + Send + 'static,
     {

@@ -12,7 +12,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 /// What the applier is told.
 pub enum ToApplier {
     Batch(ApplyBatch),
-    Durable { commit: u64 },
+    Durable {
+        commit: u64,
+    },
     Committed(CommitDone),
     /// Rewrite the backend file; the ticket is answered when that is done.
     Defragment(Ticket),

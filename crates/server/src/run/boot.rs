@@ -5,13 +5,16 @@ use super::clock::Clock;
 use super::driver::{self, Phase, StatusBoard};
 use super::front::{Front, Limits, Shared};
 use super::inbox::{Inbox, inbox};
-use super::listen::{self, Keeping};
+use super::listen::{self, Dealt, House, Keeping, Listener};
+use super::site::Site;
 use super::waiters::{Waiters, unpack};
 use super::watchers::feeds;
-use super::watching::Watching;
+use super::watching::{Hubs, Watching};
 use super::{disks, fatal, options};
 use crate::config::{Config, Url};
 use crate::doors::Doors;
+use crate::http;
+use crate::metrics::Metrics;
 use node::Event;
 use node::boot::Booted;
 use state::quota::Quota;
@@ -48,8 +51,9 @@ struct Member {
 /// Serves until a signal, or until the member is removed.
 pub fn serve(config: &Config) -> Result<(), ServeError> {
     let clock = Clock::start();
-    let peers = listen_on(&config.listen_peer_urls)?;
-    let clients = listen_on(&config.listen_client_urls)?;
+    let peers = listen_on(Listener::Peer, &config.listen_peer_urls)?;
+    let mut clients = listen_on(Listener::Client, &config.listen_client_urls)?;
+    clients.extend(listen_on(Listener::Metrics, &config.listen_metrics_urls)?);
     let booted = node::boot::boot(options::boot_options(config)?, clock.now())?;
     let fronts = thread::available_parallelism().map_or(1, usize::from);
     let (waiters, parcels) = Waiters::new(fronts);
@@ -57,18 +61,19 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     let (shared, member) = start_member(config, booted, waiters, feeds, clock)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = watch::channel(false);
+    let site = HttpSide { metrics: Arc::new(Metrics::new(config.metrics_extensive)), config: Arc::new(config.clone()) };
     let (mut streams, mut threads) = (Vec::new(), Vec::new());
     for (number, (parcels, feed)) in parcels.into_iter().zip(feed_ends).enumerate() {
         let (sender, receiver) = async_mpsc::unbounded_channel();
         streams.push(sender);
         let watching = Watching::new(shared.clone(), clock, config.watch_progress_notify_interval);
         let front = Front::new(shared.clone(), number, watching, stopped.clone());
-        let start = FrontStart { front, parcels, feed, streams: receiver, stop: stopped.clone() };
+        let start = FrontStart { front, parcels, feed, streams: receiver, site: site.clone(), stop: stopped.clone() };
         let keeping = keeping(config);
         threads.push(spawn(&format!("front-{number}"), move || run_front(start, keeping))?);
     }
-    drop(peers);
     runtime.block_on(async {
+        let accepting_peers = tokio::spawn(listen::accept(peers, streams.clone(), stopped.clone()));
         let mut phase = member.phase.clone();
         let ready = phase.wait_for(|phase| *phase != Phase::Starting).await.map(|phase| *phase);
         let accepting = match ready {
@@ -84,6 +89,7 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
             name = signal() => tracing::info!(signal = name, "received signal; shutting down"),
         }
         stop.send_replace(true);
+        drop(accepting_peers.await);
         if let Some(accepting) = accepting {
             drop(accepting.await);
         }
@@ -100,8 +106,28 @@ struct FrontStart {
     front: Front,
     parcels: async_mpsc::UnboundedReceiver<super::waiters::Parcel>,
     feed: super::watchers::FeedEnd,
-    streams: async_mpsc::UnboundedReceiver<std::net::TcpStream>,
+    streams: async_mpsc::UnboundedReceiver<Dealt>,
+    site: HttpSide,
     stop: watch::Receiver<bool>,
+}
+
+/// What the HTTP side of every thread needs.
+#[derive(Clone)]
+struct HttpSide {
+    metrics: Arc<Metrics>,
+    config: Arc<Config>,
+}
+
+impl HttpSide {
+    fn house(&self, front: &Front) -> House {
+        let site = || Arc::new(Site { front: front.clone(), metrics: self.metrics.clone() });
+        let metrics = || self.metrics.clone();
+        House {
+            client: Doors::new(front, http::client_router(site(), metrics(), &self.config)),
+            peer: Doors::without_grpc(http::peer_router(site(), metrics())),
+            metrics: Doors::without_grpc(http::metrics_router(site(), metrics())),
+        }
+    }
 }
 
 fn run_front(start: FrontStart, keeping: Keeping) {
@@ -109,12 +135,12 @@ fn run_front(start: FrontStart, keeping: Keeping) {
         Ok(runtime) => runtime,
         Err(failure) => fatal("failed to start a front-door thread", &failure),
     };
-    let FrontStart { front, parcels, feed, streams, stop } = start;
+    let FrontStart { front, parcels, feed, streams, site, stop } = start;
     runtime.block_on(async move {
         tokio::spawn(unpack(parcels));
         tokio::spawn(front.watching.clone().feed(feed, front.interests.clone()));
-        let doors = Doors::new(&front, axum::Router::new());
-        listen::serve(streams, doors, keeping, stop).await;
+        let house = site.house(&front);
+        listen::serve(streams, house, keeping, stop).await;
     });
 }
 
@@ -153,7 +179,9 @@ fn start_member(
     let shared = Arc::new(Shared {
         member_id,
         cluster_id,
-        version: options::version(config.compat_version).to_string(),
+        version: options::version(config.compat_version),
+        gates: config.gates.clone(),
+        hubs: Hubs::default(),
         inbox: inbox.clone(),
         applier: to_applier.clone(),
         waiters,
@@ -203,13 +231,13 @@ async fn signal() -> &'static str {
     }
 }
 
-fn listen_on(urls: &[Url]) -> Result<Vec<TcpListener>, ServeError> {
+fn listen_on(kind: Listener, urls: &[Url]) -> Result<Vec<(Listener, TcpListener)>, ServeError> {
     urls.iter()
         .map(|url| {
             let failed = |source| ServeError::Listen { address: url.authority.clone(), source };
             let listener = TcpListener::bind(&url.authority).map_err(failed)?;
             listener.set_nonblocking(true).map_err(failed)?;
-            Ok(listener)
+            Ok((kind, listener))
         })
         .collect()
 }

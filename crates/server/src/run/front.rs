@@ -5,13 +5,14 @@ use super::driver::StatusBoard;
 use super::inbox::Inbox;
 use super::interests::Interests;
 use super::waiters::{Reply, Waiters};
-use super::watching::Watching;
+use super::watching::{Hubs, Watching};
+use crate::config::Gates;
 use bytes::Bytes;
 use node::{Event, Outcome, Proposal, ProposalKind, RequestIds, Ticket};
+use prost::Message;
 use proto::errors::ClientError;
 use proto::etcdserverpb::{InternalRaftRequest, RequestHeader, ResponseHeader};
-use prost::Message;
-use state::{ApplyError, StateReader, StateView};
+use state::{ApplyError, StateReader, StateView, Version};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -21,7 +22,9 @@ pub struct Shared {
     pub member_id: u64,
     pub cluster_id: u64,
     /// The release that the member reports.
-    pub version: String,
+    pub version: Version,
+    pub gates: Gates,
+    pub hubs: Hubs,
     pub inbox: Inbox,
     pub applier: std::sync::mpsc::Sender<ToApplier>,
     pub waiters: Arc<Waiters>,

@@ -2,9 +2,9 @@
 
 use node::Event;
 use proto::errors::ClientError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Requests that may wait for the driver.

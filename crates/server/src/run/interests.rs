@@ -93,7 +93,8 @@ impl Interests {
 impl Registry {
     fn tell(&mut self, event: &Event) {
         let exact = self.keys.get(&event.kv.key).into_iter().flat_map(BTreeMap::values);
-        let below = self.prefixes.values().filter(|(prefix, _)| event.kv.key.starts_with(prefix)).map(|(_, sender)| sender);
+        let below =
+            self.prefixes.values().filter(|(prefix, _)| event.kv.key.starts_with(prefix)).map(|(_, sender)| sender);
         for sender in exact.chain(below) {
             // One that is full is told so by its own bookkeeping: see `Interest::next`.
             let _full = sender.try_send(Notice::Changed(event.clone()));

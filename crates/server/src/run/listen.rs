@@ -13,6 +13,35 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// The pause after a failed accept, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Which listener a connection came in on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    Client,
+    Peer,
+    Metrics,
+}
+
+/// A connection, dealt to a front-door thread.
+pub type Dealt = (Listener, TcpStream);
+
+/// What each kind of listener shows.
+#[derive(Clone)]
+pub struct House {
+    pub client: Doors,
+    pub peer: Doors,
+    pub metrics: Doors,
+}
+
+impl House {
+    fn doors(&self, listener: Listener) -> Doors {
+        match listener {
+            Listener::Client => self.client.clone(),
+            Listener::Peer => self.peer.clone(),
+            Listener::Metrics => self.metrics.clone(),
+        }
+    }
+}
+
 /// How connections are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Keeping {
@@ -22,10 +51,14 @@ pub struct Keeping {
 }
 
 /// Accepts on all listeners until `stop` is set, dealing connections out in turn.
-pub async fn accept(listeners: Vec<TcpListener>, fronts: Vec<mpsc::UnboundedSender<TcpStream>>, stop: watch::Receiver<bool>) {
+pub async fn accept(
+    listeners: Vec<(Listener, TcpListener)>,
+    fronts: Vec<mpsc::UnboundedSender<Dealt>>,
+    stop: watch::Receiver<bool>,
+) {
     let turn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut tasks = Vec::new();
-    for listener in listeners {
+    for (kind, listener) in listeners {
         let (fronts, turn, mut stop) = (fronts.clone(), turn.clone(), stop.clone());
         tasks.push(tokio::spawn(async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
@@ -37,7 +70,7 @@ pub async fn accept(listeners: Vec<TcpListener>, fronts: Vec<mpsc::UnboundedSend
                 match accepted.and_then(|(stream, _)| stream.into_std()) {
                     Ok(stream) => {
                         let next = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % fronts.len();
-                        if fronts[next].send(stream).is_err() {
+                        if fronts[next].send((kind, stream)).is_err() {
                             return;
                         }
                     }
@@ -63,8 +96,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// Serves what is dealt to this thread until `stop` is set and the connections have ended or had their time.
 pub async fn serve(
-    mut connections: mpsc::UnboundedReceiver<TcpStream>,
-    doors: Doors,
+    mut connections: mpsc::UnboundedReceiver<Dealt>,
+    house: House,
     keeping: Keeping,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -72,7 +105,9 @@ pub async fn serve(
     loop {
         tokio::select! {
             stream = connections.recv() => match stream {
-                Some(stream) => drop(tasks.spawn(connection(stream, doors.clone(), keeping, stop.clone()))),
+                Some((listener, stream)) => {
+                    drop(tasks.spawn(connection(stream, house.doors(listener), keeping, stop.clone())));
+                }
                 None => break,
             },
             () = stopped(&mut stop) => break,

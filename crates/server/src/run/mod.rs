@@ -13,6 +13,7 @@ mod inbox;
 pub mod interests;
 pub mod listen;
 mod options;
+mod site;
 pub mod waiters;
 mod watchers;
 pub mod watching;

@@ -9,7 +9,7 @@ use mvcc::EventBatch;
 use mvcc::watch::{Hub, HubConfig, HubStats, Output, StreamId};
 use proto::etcdserverpb::WatchRequest;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -32,6 +32,31 @@ struct Inner {
     sleepers: HashMap<StreamId, Arc<Notify>>,
 }
 
+/// The hubs of all threads, for those who count.
+#[derive(Default)]
+pub struct Hubs(Mutex<Vec<Weak<Mutex<Inner>>>>);
+
+impl Hubs {
+    /// The sums over all hubs.
+    pub fn stats(&self) -> HubStats {
+        let hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = HubStats::default();
+        for hub in hubs.iter().filter_map(Weak::upgrade) {
+            let stats = hub.lock().unwrap_or_else(PoisonError::into_inner).hub.stats();
+            sum.streams += stats.streams;
+            sum.watchers += stats.watchers;
+            sum.slow_watchers += stats.slow_watchers;
+            sum.pending_events += stats.pending_events;
+            sum.events_total += stats.events_total;
+        }
+        sum
+    }
+
+    fn add(&self, hub: &Arc<Mutex<Inner>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(hub));
+    }
+}
+
 /// One open watch stream; its watchers end when it is dropped.
 pub struct WatchStream {
     watching: Watching,
@@ -51,6 +76,7 @@ impl Watching {
         };
         let hub = Hub::new(shared.reader.view().kv(), config);
         let inner = Arc::new(Mutex::new(Inner { hub, sleepers: HashMap::new() }));
+        shared.hubs.add(&inner);
         Watching { inner, shared, clock, progress_every, poked: Arc::new(Notify::new()) }
     }
 
@@ -58,15 +84,11 @@ impl Watching {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the hub counts.
-    pub fn stats(&self) -> HubStats {
-        self.lock().hub.stats()
-    }
-
     /// Opens a stream.
     pub fn open(&self) -> WatchStream {
         // Up to a tenth more, so that streams opened together are not all told at the same moment.
-        let jitter = self.progress_every.mul_f64(f64::from(self.clock.now().monotonic.subsec_nanos() % 1000) / 10_000.0);
+        let jitter =
+            self.progress_every.mul_f64(f64::from(self.clock.now().monotonic.subsec_nanos() % 1000) / 10_000.0);
         let woken = Arc::new(Notify::new());
         let mut inner = self.lock();
         let id = inner.hub.open_stream(self.clock.now().monotonic, self.progress_every + jitter);

@@ -19,6 +19,7 @@ pub struct SlowApply<'a> {
 }
 
 /// An applied request or a local read was slow.
+#[track_caller]
 pub fn apply_took_too_long(slow: &SlowApply<'_>) {
     let mut fields: Vec<Field<'_>> = vec![
         ("took", slow.took.into()),
@@ -46,6 +47,7 @@ pub struct RequestStats<'a> {
 }
 
 /// A unary request took longer than `--warning-unary-request-duration`; at level debug every one is shown.
+#[track_caller]
 pub fn request_stats(stats: &RequestStats<'_>, slow: bool) {
     let fields = [
         ("start time", stats.start.into()),
@@ -65,17 +67,20 @@ pub fn request_stats(stats: &RequestStats<'_>, slow: bool) {
 pub const SLOW_SYNC: Duration = Duration::from_secs(1);
 
 /// A sync of the log took longer than [`SLOW_SYNC`].
+#[track_caller]
 pub fn slow_fdatasync(took: Duration) {
     warn("slow fdatasync", &[("took", took.into()), ("expected-duration", SLOW_SYNC.into())]);
 }
 
 /// A read waits for its index.
+#[track_caller]
 pub fn read_index_retry(request: u64, timeout: Duration) {
     let message = "waiting for ReadIndex response took too long, retrying";
     warn(message, &[("sent-request-id", request.into()), ("retry-timeout", timeout.into())]);
 }
 
 /// A read has waited for its index in vain.
+#[track_caller]
 pub fn read_index_timeout(timeout: Duration) {
     let message = "timed out waiting for read index response (local node might have slow network)";
     warn(message, &[("timeout", timeout.into())]);
@@ -92,6 +97,7 @@ pub struct Compacted {
 }
 
 /// See [`Compacted`].
+#[track_caller]
 pub fn compaction_finished(done: &Compacted) {
     info(
         "finished scheduled compaction",
@@ -120,6 +126,7 @@ pub fn human_bytes(bytes: u64) -> String {
 }
 
 /// A Snapshot call begins: the size of what is sent.
+#[track_caller]
 pub fn sending_snapshot(bytes: u64, storage_version: &str) {
     info(
         "sending database snapshot to client",
@@ -132,6 +139,7 @@ pub fn sending_snapshot(bytes: u64, storage_version: &str) {
 }
 
 /// A Snapshot call has ended well.
+#[track_caller]
 pub fn sent_snapshot(bytes: u64, took: Duration, storage_version: &str) {
     info(
         "successfully sent database snapshot to client",
@@ -145,11 +153,13 @@ pub fn sent_snapshot(bytes: u64, took: Duration, storage_version: &str) {
 }
 
 /// A defragmentation begins, and has ended.
+#[track_caller]
 pub fn defragment(finished: bool) {
     info(if finished { "finished defragment" } else { "starting defragment" }, &[]);
 }
 
 /// An automatic compaction was proposed.
+#[track_caller]
 pub fn auto_compaction(periodic: bool, revision: i64, keep: Value<'static>) {
     let (message, field) = match periodic {
         true => ("starting auto periodic compaction", "compact-period"),
@@ -159,11 +169,13 @@ pub fn auto_compaction(periodic: bool, revision: i64, keep: Value<'static>) {
 }
 
 /// A raft snapshot was made and is on disk.
+#[track_caller]
 pub fn saved_snapshot(index: u64) {
     info("saved snapshot to disk", &[("snapshot-index", index.into())]);
 }
 
 /// An old log segment or snapshot was removed.
+#[track_caller]
 pub fn purged(file: &Path) {
     info("purged", &[("path", path(file))]);
 }

@@ -8,11 +8,13 @@ use crate::config::{AutoCompaction, Config, LogLevel, Url};
 use crate::logging::{Field, Value, enabled, error, info};
 
 /// The command line.
+#[track_caller]
 pub fn running(args: &[String]) {
     info("Running: ", &[("args", args.into())]);
 }
 
 /// A data directory was found, or none: `member` or `empty`.
+#[track_caller]
 pub fn data_dir(dir: &Path, kind: &str) {
     let message = match kind {
         "empty" => "Initialize and start etcd server",
@@ -22,16 +24,19 @@ pub fn data_dir(dir: &Path, kind: &str) {
 }
 
 /// About to bind the peer URLs.
+#[track_caller]
 pub fn configuring_peer_listeners(urls: &[Url]) {
     info("configuring peer listeners", &[("listen-peer-urls", Value::urls(urls))]);
 }
 
 /// About to bind the client URLs.
+#[track_caller]
 pub fn configuring_client_listeners(urls: &[Url]) {
     info("configuring client listeners", &[("listen-client-urls", Value::urls(urls))]);
 }
 
 /// The configuration, before anything is opened. `version` is the reported release, `commit` this build's.
+#[track_caller]
 pub fn starting(config: &Config, version: &str, commit: &str, initialized: bool) {
     if !enabled(LogLevel::Info) {
         return;
@@ -108,16 +113,19 @@ fn limit_fields(config: &Config) -> Vec<Field<'_>> {
 }
 
 /// The backend file is open.
+#[track_caller]
 pub fn opened_backend(db: &Path, took: Duration) {
     info("opened backend db", &[("path", path(db)), ("took", took.into())]);
 }
 
 /// A first start, with ids made from the initial cluster.
+#[track_caller]
 pub fn starting_local_member(member: u64, cluster: u64) {
     info("starting local member", &[("local-member-id", Value::id(member)), ("cluster-id", Value::id(cluster))]);
 }
 
 /// A start on a log that goes up to a commit index.
+#[track_caller]
 pub fn restarting_local_member(member: u64, cluster: u64, commit: u64) {
     info(
         "restarting local member",
@@ -126,11 +134,13 @@ pub fn restarting_local_member(member: u64, cluster: u64, commit: u64) {
 }
 
 /// The key space has been read.
+#[track_caller]
 pub fn kvstore_restored(revision: i64) {
     info("kvstore restored", &[("current-rev", revision.into())]);
 }
 
 /// The quota that holds: the default, the given one, or none.
+#[track_caller]
 pub fn quota(given: i64, effective_bytes: u64) {
     match given {
         0 => info("enabled backend quota with default value", &[("quota-size-bytes", effective_bytes.into())]),
@@ -140,6 +150,7 @@ pub fn quota(given: i64, effective_bytes: u64) {
 }
 
 /// The member is about to take part. `cluster_version` is `to_be_decided` on a first start.
+#[track_caller]
 pub fn starting_etcd_server(member: u64, version: &str, cluster_version: &str) {
     info(
         "starting etcd server",
@@ -152,6 +163,7 @@ pub fn starting_etcd_server(member: u64, version: &str, cluster_version: &str) {
 }
 
 /// The listeners are open.
+#[track_caller]
 pub fn now_serving(config: &Config, member: u64) {
     info(
         "now serving peer/client/metrics",
@@ -167,16 +179,19 @@ pub fn now_serving(config: &Config, member: u64) {
 }
 
 /// A listener for metrics answers.
+#[track_caller]
 pub fn serving_metrics(address: &str) {
     info("serving metrics", &[("address", address.into())]);
 }
 
 /// A listener for peers answers.
+#[track_caller]
 pub fn serving_peers(address: &str) {
     info("serving peer traffic", &[("address", address.into())]);
 }
 
 /// A listener for clients answers; `traffic` is `grpc+http`, `grpc` or `http`.
+#[track_caller]
 pub fn serving_clients(traffic: &str, address: &str) {
     info(
         "serving client traffic insecurely; this is strongly discouraged!",
@@ -185,6 +200,7 @@ pub fn serving_clients(traffic: &str, address: &str) {
 }
 
 /// Name and client URLs are in the membership.
+#[track_caller]
 pub fn published(config: &Config, member: u64, cluster: u64, timeout: Duration) {
     let urls: Vec<String> = config.advertise_client_urls.iter().map(ToString::to_string).collect();
     let list = Value::from(urls);
@@ -203,11 +219,13 @@ pub fn published(config: &Config, member: u64, cluster: u64, timeout: Duration) 
 }
 
 /// Clients are answered from here on.
+#[track_caller]
 pub fn ready() {
     info("ready to serve client requests", &[]);
 }
 
 /// A gRPC health state has changed.
+#[track_caller]
 pub fn grpc_status(service: &str, status: &str, reason: &str) {
     info(
         "grpc service status changed",
@@ -216,6 +234,7 @@ pub fn grpc_status(service: &str, status: &str, reason: &str) {
 }
 
 /// The cluster has got its first version.
+#[track_caller]
 pub fn set_initial_cluster_version(member: u64, cluster: u64, version: &str) {
     let fields = [
         ("cluster-id", Value::id(cluster)),
@@ -227,21 +246,25 @@ pub fn set_initial_cluster_version(member: u64, cluster: u64, version: &str) {
 }
 
 /// The decided version is in effect.
+#[track_caller]
 pub fn cluster_version_updated(version: &str) {
     info("cluster version is updated", &[("cluster-version", version.into())]);
 }
 
 /// The backend has got the keys of a release.
+#[track_caller]
 pub fn storage_version_updated(version: &str) {
     info("updated storage version", &[("new-storage-version", version.into())]);
 }
 
 /// Before and after the service manager is told; `failure` is what went wrong.
+#[track_caller]
 pub fn notifying() {
     info("notifying init daemon", &[]);
 }
 
 /// The service manager has been told, or could not be.
+#[track_caller]
 pub fn notified(failure: Option<&str>) {
     match failure {
         None => info("successfully notified init daemon", &[]),
@@ -250,11 +273,13 @@ pub fn notified(failure: Option<&str>) {
 }
 
 /// SIGTERM or SIGINT came: `terminated` or `interrupt`.
+#[track_caller]
 pub fn received_signal(signal: &str) {
     info("received signal; shutting down", &[("signal", signal.into())]);
 }
 
 /// The stop begins, and has ended.
+#[track_caller]
 pub fn closing(config: &Config, closed: bool) {
     let message = if closed { "closed etcd server" } else { "closing etcd server" };
     info(
