@@ -119,3 +119,42 @@ impl Config {
         Ok(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(change: impl Fn(&mut Config)) -> Result<Config, Error> {
+        let mut config = Config { id: 1, ..Config::default() };
+        change(&mut config);
+        config.checked()
+    }
+
+    #[test]
+    fn zero_limits_stand_for_others() {
+        let config = checked(|config| config.max_size_per_message = 0).unwrap();
+        assert_eq!((config.max_uncommitted_size, config.max_inflight_bytes), (NO_LIMIT, NO_LIMIT));
+        assert_eq!(config.max_committed_size_per_ready, 1);
+        assert_eq!(checked(|_| {}).unwrap().max_committed_size_per_ready, 1024 * 1024);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let refused: [fn(&mut Config); 8] = [
+            |config| config.id = NONE,
+            |config| config.id = LOCAL_APPEND_THREAD,
+            |config| config.id = LOCAL_APPLY_THREAD,
+            |config| config.heartbeat_ticks = 0,
+            |config| config.election_ticks = config.heartbeat_ticks,
+            |config| config.max_inflight_messages = 0,
+            |config| config.max_inflight_bytes = config.max_size_per_message - 1,
+            |config| {
+                config.check_quorum = false;
+                config.read_only_option = ReadOnlyOption::LeaseBased;
+            },
+        ];
+        for (number, change) in refused.iter().enumerate() {
+            assert!(matches!(checked(change), Err(Error::Config(_))), "case {number}");
+        }
+    }
+}

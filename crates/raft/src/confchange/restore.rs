@@ -55,3 +55,50 @@ fn read(conf_state: &ConfState) -> Result<Configuration, ConfChangeError> {
     }
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conf_state(lists: [&[u64]; 4], auto_leave: bool) -> ConfState {
+        let [voters, learners, voters_outgoing, learners_next] = lists.map(<[u64]>::to_vec);
+        ConfState { voters, learners, voters_outgoing, learners_next, auto_leave }
+    }
+
+    fn restored(conf_state: &ConfState) -> Result<Changed, ConfChangeError> {
+        restore(conf_state, 7, &Inflights::new(1, u64::MAX))
+    }
+
+    #[test]
+    fn goes_there_and_back() {
+        let joint: [&[u64]; 4] = [&[1, 2, 4], &[5], &[1, 2, 3], &[3]];
+        for state in [
+            ConfState::default(),
+            conf_state([&[1], &[], &[], &[]], false),
+            conf_state([&[1, 2, 3], &[4, 5], &[], &[]], false),
+            conf_state(joint, false),
+            conf_state(joint, true),
+        ] {
+            let (config, progress) = restored(&state).unwrap();
+            assert_eq!(config.conf_state(), state);
+            assert!(progress.values().all(|member| member.next == 7 && member.matched == 0));
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let cases: [[&[u64]; 4]; 7] = [
+            [&[0], &[], &[], &[]],
+            [&[], &[1], &[], &[]],
+            [&[], &[], &[1], &[]],
+            [&[1, 2], &[2], &[], &[]],
+            [&[1], &[2], &[1, 2], &[]],
+            [&[1], &[], &[1], &[2]],
+            [&[1, 2], &[], &[1, 2], &[2]],
+        ];
+        for lists in cases {
+            assert!(matches!(restored(&conf_state(lists, false)), Err(ConfChangeError::Inconsistent(_))), "{lists:?}");
+        }
+        assert!(restored(&conf_state([&[1], &[], &[], &[]], true)).is_err());
+    }
+}

@@ -123,3 +123,23 @@ impl fmt::Display for MajorityConfig {
         f.write_str(")")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_sets_of_any_size() {
+        for count in 1..20_u64 {
+            let config: MajorityConfig = (1..=count).collect();
+            // Voter n has acknowledged n: the upper majority has at least this.
+            assert_eq!(config.committed_index(Some), count - count / 2, "{count}");
+            let half: BTreeMap<_, _> = (1..=count / 2).map(|id| (id, true)).collect();
+            assert_eq!(config.vote_result(&half), VoteResult::Pending, "{count}");
+            let more: BTreeMap<_, _> = (1..=count / 2 + 1).map(|id| (id, true)).collect();
+            assert_eq!(config.vote_result(&more), VoteResult::Won, "{count}");
+            let strangers: BTreeMap<_, _> = (100..200).map(|id| (id, true)).collect();
+            assert_eq!(config.vote_result(&strangers), VoteResult::Pending, "{count}");
+        }
+    }
+}

@@ -153,3 +153,76 @@ impl Storage for MemoryStorage {
         Ok(self.snapshot.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(term: u64, range: Range<u64>) -> Vec<Entry> {
+        range.map(|index| Entry { term, index, ..Default::default() }).collect()
+    }
+
+    fn snapshot(term: u64, index: u64) -> Snapshot {
+        let metadata = SnapshotMetadata { index, term, ..Default::default() };
+        Snapshot { metadata: Some(metadata), ..Default::default() }
+    }
+
+    /// A snapshot at 3 and entries 4 to 6 of term 1.
+    fn sample() -> MemoryStorage {
+        let mut storage = MemoryStorage::new();
+        storage.apply_snapshot(snapshot(1, 3)).unwrap();
+        storage.append(&entries(1, 4..7)).unwrap();
+        storage
+    }
+
+    #[test]
+    fn an_empty_log_begins_at_1() {
+        let storage = MemoryStorage::new();
+        assert_eq!((storage.first_index(), storage.last_index(), storage.term(0)), (1, 0, Ok(0)));
+        assert_eq!(storage.entries(1..1, 0), Ok(vec![]));
+    }
+
+    #[test]
+    fn tells_what_is_gone_from_what_is_not_there_yet() {
+        let storage = sample();
+        assert_eq!(storage.term(2), Err(StorageError::Compacted));
+        assert_eq!((storage.term(3), storage.term(6)), (Ok(1), Ok(1)));
+        assert_eq!(storage.term(7), Err(StorageError::Unavailable));
+        assert_eq!(storage.entries(3..5, 0), Err(StorageError::Compacted));
+        assert_eq!(storage.entries(4..8, 0), Err(StorageError::Unavailable));
+        assert_eq!(storage.entries(4..7, 0).unwrap().len(), 1);
+        assert_eq!(storage.entries(4..7, u64::MAX).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn new_entries_replace_old_ones() {
+        let mut storage = sample();
+        storage.append(&entries(2, 5..6)).unwrap();
+        assert_eq!((storage.last_index(), storage.term(5)), (5, Ok(2)));
+        // What was compacted is skipped.
+        storage.append(&entries(3, 2..5)).unwrap();
+        assert_eq!((storage.first_index(), storage.last_index(), storage.term(4)), (4, 4, Ok(3)));
+        storage.append(&entries(3, 1..4)).unwrap();
+        assert_eq!(storage.last_index(), 4);
+        assert_eq!(storage.append(&entries(3, 6..7)), Err(StorageError::Unavailable));
+    }
+
+    #[test]
+    fn compaction_and_snapshots_are_independent() {
+        let mut storage = sample();
+        let made = storage.create_snapshot(5, None, "state".into()).unwrap();
+        assert_eq!((metadata(&made).index, metadata(&made).term), (5, 1));
+        assert_eq!((storage.first_index(), storage.snapshot()), (4, Ok(made)));
+        assert_eq!(storage.create_snapshot(5, None, "".into()), Err(StorageError::SnapOutOfDate));
+        assert_eq!(storage.create_snapshot(7, None, "".into()), Err(StorageError::Unavailable));
+
+        storage.compact(4).unwrap();
+        assert_eq!((storage.first_index(), storage.last_index(), storage.term(4)), (5, 6, Ok(1)));
+        assert_eq!(storage.compact(4), Err(StorageError::Compacted));
+        assert_eq!(storage.compact(7), Err(StorageError::Unavailable));
+
+        assert_eq!(storage.apply_snapshot(snapshot(2, 5)), Err(StorageError::SnapOutOfDate));
+        storage.apply_snapshot(snapshot(2, 9)).unwrap();
+        assert_eq!((storage.first_index(), storage.last_index(), storage.term(9)), (10, 9, Ok(2)));
+    }
+}

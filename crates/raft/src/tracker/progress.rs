@@ -188,3 +188,7 @@ impl fmt::Display for Progress {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "progress_tests.rs"]
+mod tests;
