@@ -22,6 +22,7 @@ impl Default for Quota {
 }
 
 impl Quota {
+    /// What the flag's 0 stands for.
     pub const DEFAULT_BYTES: u64 = 2 << 30;
 
     /// 0 is the default of 2 GiB, a negative number switches the quota off.

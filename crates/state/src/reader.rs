@@ -77,22 +77,27 @@ impl StateView {
         &self.0.kv
     }
 
+    /// All leases with their keys.
     pub fn leases(&self) -> &Leases {
         &self.0.tables.leases
     }
 
+    /// Users, roles and rights.
     pub fn auth(&self) -> &Arc<AuthStore> {
         &self.0.tables.auth
     }
 
+    /// The alarms that are on.
     pub fn alarms(&self) -> &Alarms {
         &self.0.tables.alarms
     }
 
+    /// The members of the cluster.
     pub fn members(&self) -> &Arc<Membership> {
         &self.0.tables.members
     }
 
+    /// Cluster and storage version, downgrade job.
     pub fn versions(&self) -> Versions {
         self.0.tables.versions
     }

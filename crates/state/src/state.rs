@@ -135,6 +135,7 @@ impl State {
         self.reader.set(published);
     }
 
+    /// Hands out views of what was published last, from any thread.
     pub fn reader(&self) -> StateReader {
         self.reader.clone()
     }

@@ -30,6 +30,7 @@ impl Alarms {
         self.on.iter().any(|(t, _)| *t == alarm as i32)
     }
 
+    /// Whether none is on.
     pub fn is_empty(&self) -> bool {
         self.on.is_empty()
     }

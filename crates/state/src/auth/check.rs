@@ -98,6 +98,7 @@ impl AuthStore {
         Ok(())
     }
 
+    /// A delete: its range, and the previous values it asks for.
     pub fn check_delete_range(&self, caller: &Caller, delete: &pb::DeleteRangeRequest) -> Check {
         self.check_range(caller, Access::Write, &delete.key, &delete.range_end)?;
         if delete.prev_kv {

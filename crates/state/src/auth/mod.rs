@@ -32,6 +32,7 @@ impl User {
         User { stored, permissions: Arc::default() }
     }
 
+    /// Whether a role was granted to the user.
     pub fn has_role(&self, role: &str) -> bool {
         self.stored.roles.iter().any(|r| r == role)
     }
@@ -60,18 +61,22 @@ pub struct AuthStore {
 }
 
 impl AuthStore {
+    /// Whether authentication is on.
     pub fn is_enabled(&self) -> bool {
         self.enabled
     }
 
+    /// Credentials checked at an older one are void.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
+    /// A user by name.
     pub fn user(&self, name: &str) -> Option<&User> {
         self.users.get(name)
     }
 
+    /// A role by name.
     pub fn role(&self, name: &str) -> Option<&authpb::Role> {
         self.roles.get(name)
     }

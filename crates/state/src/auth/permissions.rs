@@ -59,6 +59,7 @@ pub struct Permissions {
 }
 
 impl Permissions {
+    /// Merges the permissions of a user's roles.
     pub fn merge<'a>(granted: impl IntoIterator<Item = &'a authpb::Permission>) -> Permissions {
         let (mut read, mut write) = (Vec::new(), Vec::new());
         for permission in granted {

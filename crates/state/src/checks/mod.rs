@@ -13,6 +13,7 @@ pub use urls::peer_urls;
 
 type Check = Result<(), ClientError>;
 
+/// A key, and sort options that are known.
 pub fn range(r: &pb::RangeRequest) -> Check {
     if r.key.is_empty() {
         return Err(ClientError::EmptyKey);
@@ -37,6 +38,7 @@ pub fn range_stream(r: &pb::RangeRequest) -> Check {
     Ok(())
 }
 
+/// A key; no value beside `ignore_value`, no lease beside `ignore_lease`.
 pub fn put(r: &pb::PutRequest) -> Check {
     if r.key.is_empty() {
         return Err(ClientError::EmptyKey);
@@ -50,6 +52,7 @@ pub fn put(r: &pb::PutRequest) -> Check {
     Ok(())
 }
 
+/// A key.
 pub fn delete_range(r: &pb::DeleteRangeRequest) -> Check {
     if r.key.is_empty() { Err(ClientError::EmptyKey) } else { Ok(()) }
 }

@@ -31,6 +31,7 @@ pub struct Leases {
 }
 
 impl Leases {
+    /// The lease of this id.
     pub fn get(&self, id: i64) -> Option<&Lease> {
         self.by_id.get(&id)
     }
@@ -40,10 +41,12 @@ impl Leases {
         self.by_id.values()
     }
 
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

@@ -61,10 +61,12 @@ impl Member {
         }
     }
 
+    /// What the member tells of itself.
     pub fn attributes(&self) -> Attributes {
         Attributes { name: self.name.clone(), client_urls: self.client_urls.clone() }
     }
 
+    /// What the cluster decides about the member.
     pub fn raft_attributes(&self) -> RaftAttributes {
         RaftAttributes { peer_urls: self.peer_urls.clone(), is_learner: self.is_learner }
     }
@@ -74,6 +76,7 @@ impl Member {
         encode(&self.to_json_form())
     }
 
+    /// Reads [`Member::to_json`], in any order and with unknown fields.
     pub fn from_json(json: &[u8]) -> Result<Member, serde_json::Error> {
         serde_json::from_slice(json).map(Member::from_json_form)
     }
@@ -110,8 +113,16 @@ impl ChangeContext {
     }
 }
 
+/// Go writes these characters, which can only stand inside strings, as escapes.
+const ESCAPED: [(char, &str); 5] =
+    [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
+
 fn encode(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("strings, numbers and lists always encode")
+    let text = serde_json::to_string(value).expect("strings, numbers and lists always encode");
+    if !text.contains(ESCAPED.map(|(plain, _)| plain)) {
+        return text.into_bytes();
+    }
+    ESCAPED.iter().fold(text, |text, (plain, escape)| text.replace(*plain, escape)).into_bytes()
 }
 
 fn is_false(b: &bool) -> bool {
@@ -138,6 +149,14 @@ mod tests {
             Member::from_json(br#"{"id":7,"peerURLs":null,"name":"x"}"#).unwrap().peer_urls,
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn strings_are_escaped_as_go_does() {
+        let member = Member { id: 1, name: "<a&b>\u{2028}".into(), ..Member::default() };
+        let json = member.to_json();
+        assert_eq!(String::from_utf8_lossy(&json), r#"{"id":1,"peerURLs":[],"name":"\u003ca\u0026b\u003e\u2028"}"#);
+        assert_eq!(Member::from_json(&json).unwrap(), member);
     }
 
     #[test]

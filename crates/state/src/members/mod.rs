@@ -58,6 +58,7 @@ impl Membership {
         Membership { members: members.into_iter().map(|m| (m.id, m)).collect(), removed: removed.into_iter().collect() }
     }
 
+    /// The member of this id.
     pub fn get(&self, id: u64) -> Option<&Member> {
         self.members.get(&id)
     }
@@ -67,14 +68,17 @@ impl Membership {
         self.members.values()
     }
 
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
+    /// Whether this id was removed for ever.
     pub fn is_removed(&self, id: u64) -> bool {
         self.removed.contains(&id)
     }
@@ -84,10 +88,12 @@ impl Membership {
         self.removed.iter().copied()
     }
 
+    /// Members that vote.
     pub fn voters(&self) -> impl Iterator<Item = &Member> {
         self.members.values().filter(|m| !m.is_learner)
     }
 
+    /// Whether there is a member of this id that is a learner.
     pub fn is_learner(&self, id: u64) -> bool {
         self.get(id).is_some_and(|m| m.is_learner)
     }

@@ -28,6 +28,7 @@ impl Version {
     pub const V3_6: Version = Version::new(3, 6);
     pub const V3_7: Version = Version::new(3, 7);
 
+    /// The minor release, patch 0.
     pub const fn new(major: u64, minor: u64) -> Version {
         Version { major, minor, patch: 0 }
     }
@@ -79,6 +80,7 @@ pub struct Downgrade {
 }
 
 impl Downgrade {
+    /// Whether a job is under way.
     pub fn enabled(self) -> bool {
         self.target.is_some()
     }
