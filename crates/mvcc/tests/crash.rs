@@ -1,6 +1,8 @@
 //! Power is cut at every change of the disk that commits, sweeps and shrinking make. What is found afterwards is the
 //! state of exactly the entry that the consistent index names, at least the last one whose commit was reported.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+
 #[path = "model/mod.rs"]
 mod model;
 

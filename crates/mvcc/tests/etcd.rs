@@ -1,6 +1,8 @@
 //! Files and answers of real servers (see etcd/record.sh): what they answered, we answer over their file, and over
 //! their file of an earlier step with the compactions done by us, before, during and after the sweep.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,7 +98,8 @@ fn their_leases_and_history_are_found() {
         let kv = store.image().get_kv(b"c", 8).unwrap().unwrap();
         assert!(kv.lease > 0);
         let events: Vec<_> = store.reader().view().events(9).unwrap().map(|event| event.unwrap()).collect();
-        let at_nine: Vec<_> = events.iter().filter(|e| e.revision.main == 9).map(|e| (&e.kv.key[..], e.revision.sub)).collect();
+        let at_nine: Vec<_> =
+            events.iter().filter(|e| e.revision.main == 9).map(|e| (&e.kv.key[..], e.revision.sub)).collect();
         assert_eq!(at_nine, [(&b"d"[..], 0), (b"e", 1), (b"c", 2), (b"f", 3)]);
         assert_eq!(store.image().count(b"\0", b"\0"), 10);
     }

@@ -1,6 +1,8 @@
 //! Random work on the store and on a simple model, which must agree at every moment: through commits that are under way,
 //! compactions, sweeps, transactions that are dropped, views that are held, and reopening.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+
 #[path = "model/mod.rs"]
 mod model;
 
@@ -326,9 +328,16 @@ fn random_query(rng: &mut SmallRng, model: &Model) -> RangeQuery {
         limit: *[0, 0, -1, 1, 2, 10, 70, 1000].choose(rng).unwrap(),
         revision: revision(rng),
         sort_order: *[SortOrder::None, SortOrder::Ascend, SortOrder::Descend].choose(rng).unwrap(),
-        sort_target: *[SortTarget::Key, SortTarget::Key, SortTarget::Version, SortTarget::Create, SortTarget::Mod, SortTarget::Value]
-            .choose(rng)
-            .unwrap(),
+        sort_target: *[
+            SortTarget::Key,
+            SortTarget::Key,
+            SortTarget::Version,
+            SortTarget::Create,
+            SortTarget::Mod,
+            SortTarget::Value,
+        ]
+        .choose(rng)
+        .unwrap(),
         keys_only: *[KeysOnly::No, KeysOnly::No, KeysOnly::FromIndex, KeysOnly::FromRecords].choose(rng).unwrap(),
         count_only: rng.random_bool(0.1),
         min_mod_revision: revision(rng),

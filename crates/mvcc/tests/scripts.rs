@@ -17,6 +17,8 @@
 //! status
 //! ```
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::path::Path;

@@ -232,7 +232,7 @@ fn follow(last: Change, revision: Revision, tombstone: bool) -> Change {
     match (tombstone, last.is_tombstone()) {
         (true, _) => Change { revision, created: last.created, version: 0 },
         (false, true) => Change { revision, created: revision.main, version: 1 },
-        (false, false) => Change { revision, created: last.created, version: last.version + 1 },
+        (false, false) => Change { revision, created: last.created, version: last.version.wrapping_add(1) },
     }
 }
 

@@ -19,6 +19,9 @@ use crate::store::compact::Sweeper;
 use crate::store::{Options, Store};
 use crate::view::{Image, Reader, View};
 
+/// No store gets here by writing; beyond, counting on could overflow.
+const REVISION_MAX: i64 = i64::MAX / 2;
+
 impl Store {
     /// Opens the file, creates it and its buckets where absent, loads the index; a compaction that was scheduled and
     /// not finished is resumed by [`Store::sweep`].
@@ -38,11 +41,15 @@ impl Store {
         if scheduled > finished {
             sweeper.resume(scheduled, finished);
         }
+        let revision = loaded.last_main.max(scheduled).max(finished).max(1);
+        if revision > REVISION_MAX {
+            return Err(Error::Corrupt { bucket: "key", what: format!("revision {revision} leaves no room above it") });
+        }
         let applied = root.last();
         let image = Image {
             layers: Layers { root, frozen: Arc::new([]), live: Overlay::default() },
             index: loaded.index,
-            revision: loaded.last_main.max(scheduled).max(finished).max(1),
+            revision,
             compact_revision: scheduled.max(finished),
             applied,
             compaction_hashes: Arc::new([]),

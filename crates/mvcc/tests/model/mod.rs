@@ -96,7 +96,8 @@ impl Model {
             return Ok(Answer { kvs: Vec::new(), count, more: false });
         }
         let limit = if query.limit > 0 { query.limit as usize } else { usize::MAX };
-        let bounds = [query.max_mod_revision, query.min_mod_revision, query.max_create_revision, query.min_create_revision];
+        let bounds =
+            [query.max_mod_revision, query.min_mod_revision, query.max_create_revision, query.min_create_revision];
         let filtered = bounds.iter().any(|bound| *bound != 0);
         let key_ascending = query.sort_target == SortTarget::Key && query.sort_order == SortOrder::Ascend;
         if !filtered && (query.sort_order == SortOrder::None || key_ascending) {
