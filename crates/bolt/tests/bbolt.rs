@@ -1,6 +1,8 @@
 //! Real bbolt judges our files: after long random runs, after every slice of shrinking, after power losses; and it writes
 //! files that we judge. Needs `go`; without it each test says so and passes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -105,7 +107,7 @@ fn after_random_runs() {
     for seed in 0..seeds(6) {
         let mut rng = Rng(seed);
         let disk = MemDisk::new(seed);
-        let mut options = options(if seed % 2 == 0 { 4096 } else { 1024 });
+        let mut options = options(if seed.is_multiple_of(2) { 4096 } else { 1024 });
         options.freelist_sync = seed % 3 == 1;
         let page_size = u64::from(options.page_size);
         let db = open(&disk, &options).unwrap();

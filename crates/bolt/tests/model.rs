@@ -1,5 +1,7 @@
 //! Random transactions against a map: contents agree, and the checker finds nothing, after every step.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use bolt::{Db, Options, ReadTx};

@@ -1,5 +1,7 @@
 //! The power goes at every write and every sync: what was acknowledged is there, the rest is whole or absent.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::scenario::Scenario;

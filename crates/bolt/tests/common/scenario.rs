@@ -27,7 +27,7 @@ impl Scenario {
     pub fn new(seed: u64, steps: u64) -> Scenario {
         let mut options = options(if seed % 3 == 2 { 4096 } else { 1024 });
         options.freelist_sync = seed % 4 == 1;
-        options.grow_bytes = if seed % 2 == 0 { 4096 } else { 64 << 10 };
+        options.grow_bytes = if seed.is_multiple_of(2) { 4096 } else { 64 << 10 };
         Scenario { seed, options, steps }
     }
 
