@@ -25,7 +25,7 @@ fn snapshot(index: u64, conf_state: ConfState) -> Snapshot {
 /// A log that begins behind a snapshot at 5.
 fn storage(ids: &[u64]) -> MemoryStorage {
     let mut storage = MemoryStorage::new();
-    storage.apply_snapshot(snapshot(5, voters(ids))).unwrap();
+    storage.apply_snapshot(snapshot(5, voters(ids))).expect("an empty log");
     storage
 }
 
@@ -45,9 +45,9 @@ fn carry_out(raw: &mut RawNode<MemoryStorage>) -> Ready {
         storage.set_hard_state(hard_state);
     }
     if let Some(snapshot) = &ready.snapshot {
-        storage.apply_snapshot(snapshot.clone()).unwrap();
+        storage.apply_snapshot(snapshot.clone()).expect("a newer snapshot");
     }
-    storage.append(&ready.entries).unwrap();
+    storage.append(&ready.entries).expect("no gap");
     raw.advance();
     ready
 }
