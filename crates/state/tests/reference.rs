@@ -3,6 +3,8 @@
 //! `QUORATE_ETCD_DIRS` names data directories of stopped single members of 3.4 or 3.5 whose log is whole, separated by
 //! colons; `tests/reference.sh` makes one. The v2 tree of each snapshot file is compared as well.
 
+#![allow(clippy::unwrap_used, reason = "a failure here fails the test")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,8 @@
 //!
 //! `QUORATE_SEEDS` sets the number of runs.
 
+#![allow(clippy::unwrap_used, reason = "a failure here fails the test")]
+
 mod common;
 
 use common::Machine;

@@ -1,5 +1,7 @@
 //! Rules that the table in docs/decisions/apply-differences.md points at.
 
+#![allow(clippy::unwrap_used, reason = "a failure here fails the test")]
+
 mod common;
 
 use common::Machine;

@@ -1,6 +1,8 @@
 //! The state machine's behaviour as text. Every command runs on two states at once, one with a waiting client and one
 //! without, and both must come out alike.
 
+#![allow(clippy::unwrap_used, reason = "a failure here fails the test")]
+
 mod common;
 
 use common::script::Session;
