@@ -55,11 +55,15 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// The four lines of `--version`. `version` is the release reported, `commit` that of this build.
 pub fn version_text(version: &str, commit: &str) -> String {
-    let arch = match std::env::consts::ARCH {
+    let (os, arch) = (std::env::consts::OS, go_arch());
+    format!("etcd Version: {version}\nGit SHA: {commit}\nGo Version: none (Rust)\nGo OS/Arch: {os}/{arch}\n")
+}
+
+/// The machine's architecture by Go's name.
+pub fn go_arch() -> &'static str {
+    match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
-    };
-    let os = std::env::consts::OS;
-    format!("etcd Version: {version}\nGit SHA: {commit}\nGo Version: none (Rust)\nGo OS/Arch: {os}/{arch}\n")
+    }
 }

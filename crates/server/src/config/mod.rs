@@ -40,7 +40,7 @@ pub use duration::{format_duration, parse_duration};
 pub use gates::{Gate, Gates, Stage};
 #[cfg(test)]
 pub(crate) use golden::golden;
-pub use help::{flags_text, usage_text, version_text};
+pub use help::{flags_text, go_arch, usage_text, version_text};
 pub use load::{Failure, Loaded, Notice, Severity, Source, go_io_text, load};
 pub use number::quote;
 pub use urls::Url;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::path;
-use crate::config::{AutoCompaction, Config, LogLevel, Url};
+use crate::config::{AutoCompaction, Config, LogLevel, Url, go_arch};
 use crate::logging::{Field, Value, enabled, error, info};
 
 /// The command line.
@@ -48,7 +48,7 @@ pub fn starting(config: &Config, version: &str, commit: &str, initialized: bool)
         ("git-sha", commit.into()),
         ("go-version", "none (Rust)".into()),
         ("go-os", std::env::consts::OS.into()),
-        ("go-arch", std::env::consts::ARCH.into()),
+        ("go-arch", go_arch().into()),
         ("max-cpu-set", cores.into()),
         ("max-cpu-available", cores.into()),
         ("member-initialized", initialized.into()),
