@@ -25,6 +25,20 @@
 //! - An apply carries committed entries, all of which are in this node's own durable log. Once applied, its `responses`
 //!   go through [`RawNode::step`]. (A received snapshot is applied when its append is carried out.)
 //! - All other messages may be sent at once.
+//!
+//! Entries may be applied long after they were handed out: their conf changes go through
+//! [`RawNode::apply_conf_change_at`].
+//!
+//! # Where it differs from etcd's raft
+//!
+//! Nothing of this shows on the wire:
+//!
+//! - What makes etcd's raft panic when it comes from outside (unknown types, entries that don't follow each other,
+//!   contradictory conf states, a commit index beyond the log …) is an [`Error`] here.
+//! - A leader that is the only voter answers read index requests only after its first commit in its term, like any other
+//!   leader: its disk may not tell all that it had committed before.
+//! - Conf changes of unknown types or with malformed bytes are refused when they are proposed.
+//! - A conf change that is dropped because too much is uncommitted doesn't keep others out.
 
 pub mod confchange;
 mod config;
