@@ -128,7 +128,9 @@ impl RevisionHash {
 pub(super) fn hash_kv(image: &Image, revision: i64, rule: HashRule) -> Result<HashKv> {
     let current_revision = image.revision;
     let compacted = image.compact_revision;
+    // 0 asks for the current revision, even where a compaction at 0 has left a hash.
     if !rule.is_old()
+        && revision != 0
         && let Some(remembered) = image.compaction_hashes.iter().rfind(|hash| hash.hash_revision == revision)
     {
         return Ok(HashKv { current_revision, ..*remembered });
