@@ -1,4 +1,6 @@
 //! Takes `tracing` events of the rooms below. Spans are not used.
+//!
+//! `tracing` has no level above error: an event with the field `fatal = true` becomes a line of level fatal.
 
 use std::fmt::Debug;
 use std::sync::atomic::Ordering;
@@ -72,7 +74,7 @@ impl Subscriber for Bridge {
         event.record(&mut fields);
         let room = room(metadata.target());
         super::write(&Line {
-            level: level(*metadata.level()),
+            level: if fields.fatal { LogLevel::Fatal } else { level(*metadata.level()) },
             logger: LOGGERS.iter().find(|(target, _)| *target == room).map(|(_, name)| *name),
             file: metadata.file().unwrap_or(room),
             line: metadata.line().unwrap_or(0),
@@ -89,6 +91,7 @@ impl Subscriber for Bridge {
 #[derive(Default)]
 struct Fields {
     message: String,
+    fatal: bool,
     rest: Vec<(&'static str, Value<'static>)>,
 }
 
@@ -121,6 +124,61 @@ impl Visit for Fields {
     }
 
     fn record_bool(&mut self, field: &Name, value: bool) {
-        self.rest.push((field.name(), value.into()));
+        match field.name() {
+            "fatal" => self.fatal = value,
+            name => self.rest.push((name, value.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Collects what a visitor makes of an event.
+    struct Collect(std::sync::Mutex<Vec<(LogLevel, String, String)>>);
+
+    impl Subscriber for &'static Collect {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            let level = if fields.fatal { LogLevel::Fatal } else { level(*event.metadata().level()) };
+            self.0.lock().unwrap().push((level, fields.message, format!("{:?}", fields.rest)));
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn events_become_lines() {
+        let collect: &'static Collect = Box::leak(Box::new(Collect(std::sync::Mutex::default())));
+        tracing::subscriber::with_default(collect, || {
+            tracing::info!("compact-revision" = 7, took = ?std::time::Duration::from_millis(3), "finished {}", "it");
+            tracing::error!(fatal = true, error = %"no disk", "failed to save");
+        });
+        let lines = collect.0.lock().unwrap();
+        assert_eq!((lines[0].0, lines[0].1.as_str()), (LogLevel::Info, "finished it"));
+        assert_eq!(lines[0].2, "[(\"compact-revision\", Int(7)), (\"took\", Text(\"3ms\"))]");
+        assert_eq!((lines[1].0, lines[1].1.as_str()), (LogLevel::Fatal, "failed to save"));
+        assert_eq!(lines[1].2, "[(\"error\", Text(\"no disk\"))]");
+    }
+
+    #[test]
+    fn other_crates_speak_only_of_trouble() {
+        assert!(OURS.contains(&room("mvcc::watch")) && !OURS.contains(&room("h2::codec")));
     }
 }
