@@ -11,7 +11,7 @@ pub(crate) mod log;
 pub(crate) mod overlay;
 pub(crate) mod scan;
 mod schema;
-mod shrink;
+pub(crate) mod shrink;
 mod source;
 
 pub use commit::{CommitJob, Committed};

@@ -67,6 +67,7 @@ impl Store {
             undo: Vec::new(),
             lease_attachments: loaded.leases.into_iter().collect(),
             shrinking: false,
+            shrink_series: None,
         })
     }
 }

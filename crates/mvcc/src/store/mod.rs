@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::backend::base::Root;
+use crate::backend::shrink::Series;
 use crate::backend::{Bucket, CommitJob, Committed, MetaKey, ShrinkJob, Shrunk, SnapshotSource};
 use crate::error::Result;
 use crate::event::{Event, EventBatch};
@@ -42,7 +43,10 @@ pub struct Store {
     /// Steps of a transaction under way, to be undone if it is dropped. Kept for its room.
     undo: Vec<txn::Undo>,
     lease_attachments: Vec<(Bytes, i64)>,
+    /// A step of shrinking is under way.
     shrinking: bool,
+    /// How the series of steps that goes on gets on.
+    shrink_series: Option<Series>,
 }
 
 impl Store {
@@ -177,12 +181,14 @@ impl Store {
             return None;
         }
         self.shrinking = true;
-        Some(ShrinkJob::new(self.db.clone(), pages_max))
+        let series = *self.shrink_series.get_or_insert_with(|| Series::new(self.db.stats().size));
+        Some(ShrinkJob::new(self.db.clone(), pages_max, series))
     }
 
     /// Takes the result of a step.
     pub fn shrunk(&mut self, shrunk: Shrunk) {
         self.shrinking = false;
+        self.shrink_series = (!shrunk.is_done()).then_some(shrunk.series);
         self.rebase(shrunk.root);
     }
 
