@@ -182,7 +182,10 @@ impl Node {
             if let Some(conf_change) = &change.change {
                 self.core.apply_conf_change(conf_change);
             }
-            self.reply(change.ticket, Outcome::ConfChanged(change.outcome));
+            // The founding entries have no proposer.
+            if change.ticket != 0 {
+                self.reply(change.ticket, Outcome::ConfChanged(change.outcome));
+            }
             if change.removed_self {
                 self.timers.stop_removed(now);
             }

@@ -1,0 +1,9 @@
+//! Judges: what must hold whatever happens. Each panics with what it saw; the runner adds the seed.
+
+mod history;
+mod raft;
+mod watch;
+
+pub use history::{Answer, History, Invocation};
+pub use raft::Consensus;
+pub use watch::WatchCheck;
