@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::inbox::Outbox;
 use super::waiters::{Reply, Waiters};
 use node::{Action, Batch, Node, Status, Ticket};
-use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Events taken as one batch at most, so that a flood does not starve the clock.
@@ -70,18 +70,12 @@ pub fn drive(mut node: Node, inbox: Outbox, ends: Ends) {
             ends.waiters.deliver(replies);
         }
         let patience = node.next_wakeup().saturating_sub(ends.clock.now().monotonic);
-        match inbox.next(patience) {
-            Ok(first) => {
-                let now = ends.clock.now();
-                let more = std::iter::from_fn(|| inbox.ready());
-                for event in first.into_iter().chain(more.take(BATCH_MAX)) {
-                    node.handle(event, now);
-                }
-                node.wake(now);
-                node.flush(now);
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        if inbox.gather(patience, BATCH_MAX, |event| node.handle(event, ends.clock.now())).is_err() {
+            return;
         }
+        let now = ends.clock.now();
+        node.wake(now);
+        node.flush(now);
     }
 }
 

@@ -58,6 +58,8 @@ impl Limits {
 pub struct Front {
     pub shared: Arc<Shared>,
     number: usize,
+    /// Events that leave together: waking the driver for each would cost more than most of them.
+    outgoing: Arc<Mutex<Vec<Event>>>,
     reads: Arc<Mutex<Reads>>,
     pub interests: Interests,
     pub watching: Watching,
@@ -74,7 +76,15 @@ struct Reads {
 
 impl Front {
     pub fn new(shared: Arc<Shared>, number: usize, watching: Watching, stop: watch::Receiver<bool>) -> Front {
-        Front { shared, number, reads: Arc::default(), interests: Interests::default(), watching, stop }
+        Front {
+            shared,
+            number,
+            outgoing: Arc::default(),
+            reads: Arc::default(),
+            interests: Interests::default(),
+            watching,
+            stop,
+        }
     }
 
     /// Resolves when the process is asked to end: streams end then.
@@ -82,10 +92,29 @@ impl Front {
         drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
 
+    /// Puts an event to those that leave together at the end of this turn of the thread.
+    fn send(&self, event: Event) -> Result<(), ClientError> {
+        self.shared.inbox.reserve()?;
+        let mut outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
+        outgoing.push(event);
+        if outgoing.len() == 1 {
+            tokio::spawn(self.clone().dispatch());
+        }
+        Ok(())
+    }
+
+    /// Lets the requests that the thread has at hand gather, then sends them as one.
+    async fn dispatch(self) {
+        tokio::task::yield_now().await;
+        let events = std::mem::take(&mut *self.outgoing.lock().unwrap_or_else(PoisonError::into_inner));
+        // After the driver's end the waiters are told by the registry's end.
+        let _ended = self.shared.inbox.requests(events);
+    }
+
     /// Sends an event that will be answered under `ticket`, and waits for the answer.
     pub async fn ask(&self, ticket: Ticket, event: Event) -> Result<Reply, ClientError> {
         let waiting = self.shared.waiters.wait(self.number, ticket);
-        self.shared.inbox.request(event)?;
+        self.send(event)?;
         match waiting.await {
             Some(Reply::Node(Outcome::Failed(error))) => Err(error),
             Some(reply) => Ok(reply),

@@ -1,4 +1,6 @@
 //! The driver's inbox: bounded for requests, open for the answers of the log writer and the applier, which must not be lost.
+//!
+//! Requests come in groups, because waking the driver costs more than most of them: see `front::Outgoing`.
 
 use node::Event;
 use proto::errors::ClientError;
@@ -13,14 +15,20 @@ const REQUESTS_MAX: usize = 1 << 16;
 /// Where everything for the driver goes.
 #[derive(Clone)]
 pub struct Inbox {
-    sender: mpsc::Sender<(Event, bool)>,
+    sender: mpsc::Sender<Mail>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// The driver's end.
 pub struct Outbox {
-    receiver: mpsc::Receiver<(Event, bool)>,
+    receiver: mpsc::Receiver<Mail>,
     waiting: Arc<AtomicUsize>,
+}
+
+/// What is in the channel.
+enum Mail {
+    Requests(Vec<Event>),
+    Answer(Event),
 }
 
 /// Both ends.
@@ -31,44 +39,58 @@ pub fn inbox() -> (Inbox, Outbox) {
 }
 
 impl Inbox {
-    /// A request of a client. Errs with "too many requests" where the inbox is full, with "server stopped" after the end.
-    pub fn request(&self, event: Event) -> Result<(), ClientError> {
+    /// Takes a place for a request, which [`Inbox::requests`] will bring. Errs with "too many requests" where the inbox is full.
+    pub fn reserve(&self) -> Result<(), ClientError> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= REQUESTS_MAX {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(ClientError::RequestTooManyRequests);
         }
-        self.sender.send((event, true)).map_err(|_| ClientError::Stopped)
+        Ok(())
+    }
+
+    /// Brings requests whose places are taken; false after the driver's end.
+    pub fn requests(&self, events: Vec<Event>) -> bool {
+        self.sender.send(Mail::Requests(events)).is_ok()
     }
 
     /// An answer of the log writer or the applier, or the order to stop. After the driver's end there is nothing left to tell
     /// it.
     pub fn answer(&self, event: Event) {
-        let _ended = self.sender.send((event, false));
+        let _ended = self.sender.send(Mail::Answer(event));
     }
 }
 
 impl Outbox {
-    /// Waits at most `patience` for the next event; `Err` once every sender is gone.
-    pub fn next(&self, patience: Duration) -> Result<Option<Event>, mpsc::RecvTimeoutError> {
-        match self.receiver.recv_timeout(patience) {
-            Ok(item) => Ok(Some(self.count(item))),
-            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
-            Err(gone) => Err(gone),
+    /// Waits at most `patience` for events, and gives those to `take` that have gathered, about `max` at most. Errs once every
+    /// sender is gone.
+    pub fn gather(&self, patience: Duration, max: usize, mut take: impl FnMut(Event)) -> Result<(), Gone> {
+        let mut mail = match self.receiver.recv_timeout(patience) {
+            Ok(mail) => Some(mail),
+            Err(mpsc::RecvTimeoutError::Timeout) => None,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Gone),
+        };
+        let mut taken = 0;
+        while let Some(next) = mail {
+            match next {
+                Mail::Requests(events) => {
+                    self.waiting.fetch_sub(events.len(), Ordering::Relaxed);
+                    taken += events.len();
+                    events.into_iter().for_each(&mut take);
+                }
+                Mail::Answer(event) => {
+                    taken += 1;
+                    take(event);
+                }
+            }
+            mail = if taken < max { self.receiver.try_recv().ok() } else { None };
         }
-    }
-
-    /// The next event that is already there.
-    pub fn ready(&self) -> Option<Event> {
-        self.receiver.try_recv().ok().map(|item| self.count(item))
-    }
-
-    fn count(&self, (event, bounded): (Event, bool)) -> Event {
-        if bounded {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        event
+        Ok(())
     }
 }
+
+/// Nobody is left who could send anything.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gone;
 
 #[cfg(test)]
 mod tests {
@@ -78,13 +100,16 @@ mod tests {
     fn requests_are_bounded_and_answers_are_not() {
         let (inbox, outbox) = inbox();
         for _ in 0..REQUESTS_MAX {
-            inbox.request(Event::ReadIndex { ticket: 1 }).expect("room");
+            inbox.reserve().expect("room");
         }
-        assert_eq!(inbox.request(Event::ReadIndex { ticket: 1 }), Err(ClientError::RequestTooManyRequests));
+        assert_eq!(inbox.reserve(), Err(ClientError::RequestTooManyRequests));
         inbox.answer(Event::Stop);
-        assert!(outbox.ready().is_some());
-        assert_eq!(inbox.request(Event::ReadIndex { ticket: 1 }), Ok(()));
+        assert!(inbox.requests(vec![Event::ReadIndex { ticket: 1 }]));
+        let mut taken = 0;
+        assert_eq!(outbox.gather(Duration::ZERO, 10, |_| taken += 1), Ok(()));
+        assert_eq!(taken, 2);
+        assert_eq!(inbox.reserve(), Ok(()));
         drop(outbox);
-        assert_eq!(inbox.request(Event::ReadIndex { ticket: 1 }), Err(ClientError::Stopped));
+        assert!(!inbox.requests(vec![Event::ReadIndex { ticket: 1 }]));
     }
 }
