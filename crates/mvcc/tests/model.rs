@@ -340,6 +340,7 @@ fn random_query(rng: &mut SmallRng, model: &Model) -> RangeQuery {
         .unwrap(),
         keys_only: *[KeysOnly::No, KeysOnly::No, KeysOnly::FromIndex, KeysOnly::FromRecords].choose(rng).unwrap(),
         count_only: rng.random_bool(0.1),
+        uncounted: rng.random_bool(0.1),
         min_mod_revision: revision(rng),
         max_mod_revision: revision(rng),
         min_create_revision: revision(rng),
@@ -356,7 +357,12 @@ fn check_range(rng: &mut SmallRng, image: &Image, model: &Model) {
                 kvs.push(kv);
             }
             assert_eq!(kvs.len(), range.len());
-            let answer = Answer { kvs, count: range.count(), more: range.more() };
+            let mut answer = Answer { kvs, count: range.count(), more: range.more() };
+            if query.uncounted {
+                let whole = model.range(&query).unwrap();
+                assert!((answer.kvs.len() as i64..=whole.count).contains(&answer.count));
+                answer.count = whole.count;
+            }
             // Both passes of the encoding give the same.
             let mut encoded = range.encode().unwrap();
             let mut bytes = BytesMut::new();

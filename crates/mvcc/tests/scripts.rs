@@ -214,6 +214,7 @@ fn range(image: &Image, case: &Case) -> mvcc::Result<String> {
             _ => KeysOnly::No,
         },
         count_only: has("count-only"),
+        uncounted: has("uncounted"),
         min_mod_revision: number("min-mod"),
         max_mod_revision: number("max-mod"),
         min_create_revision: number("min-create"),

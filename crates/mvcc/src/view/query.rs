@@ -51,6 +51,9 @@ pub struct RangeQuery {
     pub sort_target: SortTarget,
     pub keys_only: KeysOnly,
     pub count_only: bool,
+    /// The count is of no interest: a walk by key with a limit ends behind it, instead of going through all the rest.
+    /// For the later chunks of a stream.
+    pub uncounted: bool,
     pub min_mod_revision: i64,
     pub max_mod_revision: i64,
     pub min_create_revision: i64,
@@ -80,6 +83,7 @@ impl From<&pb::RangeRequest> for RangeQuery {
             },
             keys_only: if request.keys_only { KeysOnly::FromIndex } else { KeysOnly::No },
             count_only: request.count_only,
+            uncounted: false,
             min_mod_revision: request.min_mod_revision,
             max_mod_revision: request.max_mod_revision,
             min_create_revision: request.min_create_revision,

@@ -106,7 +106,9 @@ impl<I: Borrow<Image>> Range<I> {
         let filter = query.filter();
         let backward = query.sort_order == SortOrder::Descend;
         let mut matched = 0;
-        let mut see = |entry: &Entry, meta: KeyMeta| {
+        let enough = if query.uncounted { limit(query).saturating_add(1) } else { usize::MAX };
+        // False ends the walk.
+        let mut see = |(entry, meta): (&Entry, KeyMeta)| {
             self.count += 1;
             if filter.passes(&meta) {
                 matched += 1;
@@ -114,14 +116,15 @@ impl<I: Borrow<Image>> Range<I> {
                     self.slice.push(entry.clone());
                 }
             }
+            matched < enough
         };
-        let alive = self.image.borrow().index.alive(query.key_range(), self.at);
+        let alive = || self.image.borrow().index.alive(query.key_range(), self.at);
         if backward {
-            alive.rev().for_each(|(entry, meta)| see(entry, meta));
+            alive().rev().all(&mut see);
         } else {
-            alive.for_each(|(entry, meta)| see(entry, meta));
+            alive().all(&mut see);
         }
-        self.cut(matched, query.limit);
+        self.cut(matched, limit(query));
         let span = Span { key: query.key.clone(), range_end: query.range_end.clone(), filter, at_first: true };
         self.order = if backward { Order::Backward(span) } else { Order::Forward(span) };
     }
@@ -132,10 +135,8 @@ impl<I: Borrow<Image>> Range<I> {
         let image = self.image.borrow();
         let mut matched = 0;
         // Without an order asked, only what a limited fetch by key would have found takes part.
-        let fetched_max = match (query.sort_order, usize::try_from(query.limit)) {
-            (SortOrder::None, Ok(limit @ 1..)) if filter.is_off() => limit.saturating_add(1),
-            _ => usize::MAX,
-        };
+        let is_fetch_limited = query.sort_order == SortOrder::None && filter.is_off();
+        let fetched_max = if is_fetch_limited { limit(query).saturating_add(1) } else { usize::MAX };
         let mut sorter = sort::Sorter::new(image, query);
         for (entry, meta) in image.index.alive(query.key_range(), self.at) {
             self.count += 1;
@@ -147,18 +148,18 @@ impl<I: Borrow<Image>> Range<I> {
             }
         }
         let sorted = sorter.finish()?;
-        self.cut(matched, query.limit);
+        self.cut(matched, limit(query));
         self.order = Order::Sorted(sorted);
         Ok(())
     }
 
-    fn cut(&mut self, matched: usize, limit: i64) {
-        let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    fn cut(&mut self, matched: usize, limit: usize) {
         self.len = matched.min(limit);
         self.more = matched > limit;
     }
 
-    /// The number of keys in the range at the asked revision, before filters and limit.
+    /// The number of keys in the range at the asked revision, before filters and limit; of an uncounted range, those
+    /// that the walk passed.
     pub fn count(&self) -> i64 {
         self.count
     }
@@ -293,6 +294,11 @@ impl Span {
             KeyRange::From { start, end: None } => (Bound::Included(start), Bound::Unbounded),
         }
     }
+}
+
+/// The limit of a query as a number of keys.
+pub(super) fn limit(query: &RangeQuery) -> usize {
+    usize::try_from(query.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX)
 }
 
 fn field_len(record: &Bytes) -> usize {

@@ -11,6 +11,7 @@ use crate::record;
 use crate::revision::Revision;
 use crate::view::image::Image;
 use crate::view::query::{RangeQuery, SortOrder, SortTarget};
+use crate::view::range::limit;
 
 /// Candidates that are kept beyond the limit before they are sorted and cut.
 const SLACK: usize = 1024;
@@ -44,7 +45,7 @@ impl<'a> Sorter<'a> {
             image,
             target: query.sort_target,
             descending: query.sort_order == SortOrder::Descend,
-            limit: usize::try_from(query.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX),
+            limit: limit(query),
             candidates: Vec::new(),
         }
     }
