@@ -335,6 +335,11 @@ impl<'a> Editor<'a> {
         Ok(id)
     }
 
+    /// How many pages the free list names.
+    pub(crate) fn free_and_pending(&self) -> u64 {
+        self.free.free_pages() + self.free.pending_pages()
+    }
+
     /// Takes a run of pages from the free list, or else from the end of the file.
     pub(crate) fn allocate(&mut self, pages: u64) -> u64 {
         if let Some(id) = self.free.allocate(pages) {

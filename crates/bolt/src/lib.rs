@@ -21,11 +21,13 @@ mod freelist;
 mod meta;
 mod node;
 mod page;
+mod plan;
 mod read;
 mod shrink;
 mod source;
 mod stats;
 mod stream;
+mod tx_cursor;
 mod walk;
 mod write;
 
@@ -38,7 +40,8 @@ pub use read::{Bucket, ReadTx};
 pub use shrink::Shrink;
 pub use stats::Stats;
 pub use stream::SnapshotStream;
-pub use write::{Commit, TxCursor, WriteTx};
+pub use tx_cursor::TxCursor;
+pub use write::{Commit, WriteTx};
 
 /// The longest key that the format's users accept.
 pub const KEY_BYTES_MAX: usize = 32_768;

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::commit::{Request, commit_with, release, stored_list};
+use crate::commit::{commit_with, release};
 use crate::db::{Shared, Writer};
 use crate::edit::{BucketChange, Change};
 use crate::error::{During, Error, Result};
 use crate::freelist::FreeList;
 use crate::page::{DEPTH_MAX, Page};
+use crate::plan::{Request, stored_list};
 use crate::read::{ReadTx, Root};
 use crate::write::WriteTx;
 

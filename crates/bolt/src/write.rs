@@ -1,17 +1,16 @@
 //! The write transaction: changes gathered in memory over a pinned state, until [`WriteTx::commit`] applies them.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::commit::Request;
-use crate::cursor::Cursor;
 use crate::db::{Shared, Writer};
 use crate::edit::{BucketChange, Change};
 use crate::error::{Error, Result};
+use crate::plan::Request;
 use crate::read::{Bucket, ReadTx};
+use crate::tx_cursor::TxCursor;
 use crate::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// bbolt's, for pages that are written in no order.
@@ -141,7 +140,7 @@ impl WriteTx {
     /// A cursor over the bucket with this transaction's changes.
     pub fn cursor(&self, bucket: &[u8]) -> Result<TxCursor<'_>> {
         let (edited, base) = self.layers(bucket)?;
-        Ok(TxCursor { changes: edited.map(|edited| &edited.changes), base: base.map(|base| base.cursor()), at: None })
+        Ok(TxCursor::new(edited.map(|edited| &edited.changes), base.map(|base| base.cursor())))
     }
 
     /// The names of the top-level buckets with this transaction's changes, sorted.
@@ -223,118 +222,4 @@ fn check_put(key: &[u8], value: &[u8]) -> Result<()> {
         return Err(Error::KeyTooLarge);
     }
     if value.len() > VALUE_BYTES_MAX { Err(Error::ValueTooLarge) } else { Ok(()) }
-}
-
-/// A cursor of a write transaction: its changes over the state that it began with.
-pub struct TxCursor<'tx> {
-    changes: Option<&'tx BTreeMap<Bytes, Option<Bytes>>>,
-    base: Option<Cursor>,
-    at: Option<Bytes>,
-}
-
-type Pair = (Bytes, Bytes);
-
-impl TxCursor<'_> {
-    pub fn first(&mut self) -> Result<Option<Pair>> {
-        self.forward(Bound::Unbounded)
-    }
-
-    pub fn last(&mut self) -> Result<Option<Pair>> {
-        self.backward(Bound::Unbounded)
-    }
-
-    /// Moves to the first key that is not less than `key`.
-    pub fn seek(&mut self, key: &[u8]) -> Result<Option<Pair>> {
-        self.forward(Bound::Included(key))
-    }
-
-    /// Moves to the next key; `None` past the last one, or if the cursor is nowhere.
-    #[expect(clippy::should_implement_trait, reason = "a cursor also goes back, and its steps can fail")]
-    pub fn next(&mut self) -> Result<Option<Pair>> {
-        match self.at.take() {
-            Some(at) => self.forward(Bound::Excluded(&at)),
-            None => Ok(None),
-        }
-    }
-
-    /// Moves to the key before; `None` before the first one, or if the cursor is nowhere.
-    pub fn prev(&mut self) -> Result<Option<Pair>> {
-        match self.at.take() {
-            Some(at) => self.backward(Bound::Excluded(&at)),
-            None => Ok(None),
-        }
-    }
-
-    fn forward(&mut self, from: Bound<&[u8]>) -> Result<Option<Pair>> {
-        let mut beneath = match &mut self.base {
-            None => None,
-            Some(base) => match from {
-                Bound::Unbounded => base.first()?,
-                Bound::Included(key) => base.seek(key)?,
-                Bound::Excluded(key) => match base.current() {
-                    // The usual step: the base stands on the key, or already beyond.
-                    Some((at, _)) if at == key => base.next()?,
-                    _ => base
-                        .seek(key)?
-                        .map_or(Ok(None), |found| if found.0 == key { base.next() } else { Ok(Some(found)) })?,
-                },
-            },
-        };
-        let mut above =
-            self.changes.map(|changes| changes.range::<[u8], _>((from, Bound::Unbounded))).into_iter().flatten();
-        let mut change = above.next();
-        loop {
-            match (change, &beneath) {
-                (None, _) => return Ok(self.stand(beneath)),
-                (Some((key, value)), under) if under.as_ref().is_none_or(|under| *key <= under.0) => {
-                    let hides = under.as_ref().is_some_and(|under| *key == under.0);
-                    if let Some(value) = value {
-                        return Ok(self.stand(Some((key.clone(), value.clone()))));
-                    }
-                    if hides && let Some(base) = &mut self.base {
-                        beneath = base.next()?;
-                    }
-                    change = above.next();
-                }
-                (Some(_), _) => return Ok(self.stand(beneath)),
-            }
-        }
-    }
-
-    fn backward(&mut self, to: Bound<&[u8]>) -> Result<Option<Pair>> {
-        let mut beneath = match &mut self.base {
-            None => None,
-            Some(base) => match to {
-                Bound::Unbounded => base.last()?,
-                Bound::Included(key) | Bound::Excluded(key) => match base.seek(key)? {
-                    Some(_) => base.prev()?,
-                    None => base.last()?,
-                },
-            },
-        };
-        let below = self.changes.map(|changes| changes.range::<[u8], _>((Bound::Unbounded, to)).rev());
-        let mut above = below.into_iter().flatten();
-        let mut change = above.next();
-        loop {
-            match (change, &beneath) {
-                (None, _) => return Ok(self.stand(beneath)),
-                (Some((key, value)), under) if under.as_ref().is_none_or(|under| *key >= under.0) => {
-                    let hides = under.as_ref().is_some_and(|under| *key == under.0);
-                    if let Some(value) = value {
-                        return Ok(self.stand(Some((key.clone(), value.clone()))));
-                    }
-                    if hides && let Some(base) = &mut self.base {
-                        beneath = base.prev()?;
-                    }
-                    change = above.next();
-                }
-                (Some(_), _) => return Ok(self.stand(beneath)),
-            }
-        }
-    }
-
-    fn stand(&mut self, found: Option<Pair>) -> Option<Pair> {
-        self.at = found.as_ref().map(|(key, _)| key.clone());
-        found
-    }
 }

@@ -39,6 +39,14 @@ impl Run {
                 let (reader, expected) = self.readers.swap_remove(i);
                 assert_eq!(content(&reader).unwrap(), expected, "a reader's view has changed");
                 assert!(reader.check().unwrap().is_ok());
+                let mut len = 0;
+                reader
+                    .copy_to(&mut |chunk| {
+                        len += chunk.len() as u64;
+                        Ok(())
+                    })
+                    .unwrap();
+                assert_eq!(len, reader.size());
             }
             _ => self.commit(),
         }

@@ -4,8 +4,10 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::scenario::Scenario;
-use common::{Rng, assert_sound, content, open, random_changes, seeds};
+use common::{PATH, Rng, assert_sound, content, open, random_changes, seeds};
 use disk::MemDisk;
 
 #[test]
@@ -38,6 +40,23 @@ fn go_on(scenario: &Scenario, disk: &MemDisk, seed: u64) {
     db.shrink(20).unwrap();
     assert_sound(&db, "a survivor that goes on");
     assert_eq!(content(&db.read()).unwrap(), model);
+}
+
+/// Between two commits the state before the last one is whole as well: losing one meta page costs one commit.
+#[test]
+fn each_meta_page_describes_a_whole_state() {
+    for seed in 0..seeds(6) {
+        let scenario = Scenario::new(seed, 40);
+        let disk = MemDisk::new(seed);
+        scenario.run(&disk, &mut |what, db| {
+            let (txid, page_size) = (db.stats().txid, db.stats().page_size);
+            let fork = disk.fork(seed).kill();
+            fork.corrupt(Path::new(PATH), txid % 2 * page_size + 64, 1).unwrap();
+            let before = open(&fork, &scenario.options).unwrap();
+            assert_eq!(before.stats().txid, txid - 1);
+            assert_sound(&before, &format!("seed {seed}, after {what}, without its meta page"));
+        });
+    }
 }
 
 /// A second cut while the first one's survivor is being used.
