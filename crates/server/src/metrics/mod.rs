@@ -16,7 +16,7 @@ mod text;
 
 use std::fmt::Write as _;
 
-pub use cells::{Counter, Gauge, Histogram};
+pub use cells::{Counter, Histogram};
 pub use grpc::Grpc;
 pub use handles::Handles;
 pub use labelled::{ClientRequests, Direction, HealthChecks, Op, Outcomes, StreamApi, StreamFailures};
