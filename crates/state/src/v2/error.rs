@@ -92,6 +92,9 @@ mod tests {
             r#"{"errorCode":100,"message":"Key not found","cause":"/a","index":7}"#
         );
         let e = V2Error { code: Code::NotFile, cause: "/1".into(), index: 7 };
-        assert_eq!(String::from_utf8(e.to_json("/1")).unwrap(), r#"{"errorCode":102,"message":"Not a file","index":7}"#);
+        assert_eq!(
+            String::from_utf8(e.to_json("/1")).unwrap(),
+            r#"{"errorCode":102,"message":"Not a file","index":7}"#
+        );
     }
 }

@@ -201,7 +201,8 @@ mod tests {
     #[test]
     fn lists_nest_in_the_order_of_the_original() {
         let file = NodeView { dir: false, value: Some("x".into()), ..dir("/1/a/b/c", 2) };
-        let below = vec![(1, dir("/1/a", 2)), (2, dir("/1/a/b", 2)), (3, file), (2, dir("/1/a/d", 3)), (1, dir("/1/e", 4))];
+        let below =
+            vec![(1, dir("/1/a", 2)), (2, dir("/1/a/b", 2)), (3, file), (2, dir("/1/a/d", 3)), (1, dir("/1/e", 4))];
         let node = NodeView { below, ..dir("/1", 0) };
         let event = Event { action: Action::Get, node, prev_node: None, etcd_index: 4, refresh: false };
         let want = concat!(
@@ -216,7 +217,8 @@ mod tests {
     #[test]
     fn ttls_are_rounded_up() {
         const S: i64 = 1_000_000_000;
-        for (left, ttl) in [(0, 0), (1, 1), (S, 1), (S + 1, 2), (-1, 0), (-S - S / 2, -1), (i64::MAX, i64::MAX / S + 1)] {
+        for (left, ttl) in [(0, 0), (1, 1), (S, 1), (S + 1, 2), (-1, 0), (-S - S / 2, -1), (i64::MAX, i64::MAX / S + 1)]
+        {
             assert_eq!(ttl_secs(left, 0), ttl, "{left}");
         }
     }

@@ -74,10 +74,10 @@ fn nodes(r: &mut Reader<'_>) -> Result<OrdMap<Key, Node>> {
             }
             continue;
         }
-        if !node_member(r, top)? {
-            if let Some(Open { key, node, .. }) = stack.pop() {
-                done.insert(key, node);
-            }
+        if !node_member(r, top)?
+            && let Some(Open { key, node, .. }) = stack.pop()
+        {
+            done.insert(key, node);
         }
     }
     if done.get("").is_none_or(|root| !root.is_directory()) {

@@ -18,7 +18,8 @@ pub struct MembershipError {
 impl TreeView {
     /// Members and removed ids.
     pub fn membership(&self) -> Result<Membership, MembershipError> {
-        let members = self.names(&members_path()).iter().map(|name| self.member(name)).collect::<Result<Vec<_>, _>>()?;
+        let members =
+            self.names(&members_path()).iter().map(|name| self.member(name)).collect::<Result<Vec<_>, _>>()?;
         let removed = self.names(&removed_path()).into_iter();
         let removed = removed.map(|name| id_of(&name, &removed_path())).collect::<Result<Vec<_>, _>>()?;
         Ok(Membership::new(members, removed))

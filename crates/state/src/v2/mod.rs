@@ -120,7 +120,7 @@ impl Tree {
     pub fn watch(&mut self, path: &str, recursive: bool, stream: bool, since: u64) -> Result<Watching, V2Error> {
         let key = Key::of(path);
         let index = self.view.index;
-        let since = if since == 0 { index + 1 } else { since };
+        let since = if since == 0 { self.view.next_index() } else { since };
         let id = match self.view.history.scan(&key.path(), recursive, since, index)? {
             Some(event) => self.watchers.answered(key, stream, event),
             None => self.watchers.register(key, recursive, stream, since),

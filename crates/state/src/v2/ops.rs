@@ -8,6 +8,7 @@ use super::event::{Action, Event, NodeView};
 use super::gotime::UnixNanos;
 use super::node::{Content, Node};
 use super::path::{Key, path_of};
+use super::stats::count;
 
 /// What a change succeeds or fails with.
 pub type Answer = Result<Arc<Event>, V2Error>;
@@ -58,7 +59,7 @@ impl Tree {
         let key = Key::of(path);
         let result = self.try_set(&key, dir, value, ttl);
         let stats = &mut self.view.stats;
-        *if result.is_ok() { &mut stats.sets_success } else { &mut stats.sets_fail } += 1;
+        count(if result.is_ok() { &mut stats.sets_success } else { &mut stats.sets_fail });
         result
     }
 
@@ -82,7 +83,7 @@ impl Tree {
 
     /// Creates a child whose name is the next index.
     pub fn create_in_order(&mut self, path: &str, dir: bool, value: &str, ttl: Ttl) -> Answer {
-        let key = Key::of(path).child(&format!("{:020}", self.view.index + 1));
+        let key = Key::of(path).child(&format!("{:020}", self.view.next_index()));
         self.create_at(&key, dir, value, ttl)
     }
 
@@ -90,7 +91,7 @@ impl Tree {
         let new = New { action: Action::Create, dir, value, expires: ttl.expires, replace: false };
         let result = self.place(key, new).map(|event| self.finish(event));
         let stats = &mut self.view.stats;
-        *if result.is_ok() { &mut stats.create_success } else { &mut stats.create_fail } += 1;
+        count(if result.is_ok() { &mut stats.create_success } else { &mut stats.create_fail });
         result
     }
 
@@ -98,24 +99,26 @@ impl Tree {
     pub fn update(&mut self, path: &str, value: &str, ttl: Ttl) -> Answer {
         let key = Key::of(path);
         if is_read_only(&key) {
+            // etcd counts this refusal as a success.
+            count(&mut self.view.stats.update_success);
             return Err(self.read_only());
         }
         let node = match self.view.locate(&key) {
             Ok(node) => node.clone(),
             Err(e) => {
-                self.view.stats.update_fail += 1;
+                count(&mut self.view.stats.update_fail);
                 return Err(e);
             }
         };
-        // etcd counts this refusal as a success.
-        self.view.stats.update_success += 1;
+        // And so it does the one below.
+        count(&mut self.view.stats.update_success);
         let value = if ttl.refresh { node.value() } else { value };
         if node.is_directory() && !value.is_empty() {
             return Err(self.view.error(Code::NotFile, key.path()));
         }
         let prev = self.view.view(&key, &node, self.clock);
         let mut changed = Node { expires: ttl.expires, ..node.clone() };
-        let index = self.view.index + 1;
+        let index = self.view.next_index();
         if let Content::File(old) = &mut changed.content {
             *old = value.into();
             changed.modified = index;
@@ -130,12 +133,12 @@ impl Tree {
         let key = Key::of(path);
         if is_read_only(&key) {
             // etcd counts this refusal as a success.
-            self.view.stats.compare_and_swap_success += 1;
+            count(&mut self.view.stats.compare_and_swap_success);
             return Err(self.read_only());
         }
         let result = self.try_swap(key, expected, value, ttl);
         let stats = &mut self.view.stats;
-        *if result.is_ok() { &mut stats.compare_and_swap_success } else { &mut stats.compare_and_swap_fail } += 1;
+        count(if result.is_ok() { &mut stats.compare_and_swap_success } else { &mut stats.compare_and_swap_fail });
         result
     }
 
@@ -145,7 +148,7 @@ impl Tree {
         self.check_expected(&node, expected)?;
         let prev = self.view.view(&key, &node, self.clock);
         let value = if ttl.refresh { node.value() } else { value };
-        let index = self.view.index + 1;
+        let index = self.view.next_index();
         let changed = Node { created: node.created, ..Node::file(index, value, ttl.expires) };
         let shown = self.view.view(&key, &changed, self.clock);
         self.put(key, changed);
@@ -157,12 +160,12 @@ impl Tree {
         let key = Key::of(path);
         if is_read_only(&key) {
             // etcd counts this refusal as a success.
-            self.view.stats.delete_success += 1;
+            count(&mut self.view.stats.delete_success);
             return Err(self.read_only());
         }
         let result = self.try_delete(&key, scope);
         let stats = &mut self.view.stats;
-        *if result.is_ok() { &mut stats.delete_success } else { &mut stats.delete_fail } += 1;
+        count(if result.is_ok() { &mut stats.delete_success } else { &mut stats.delete_fail });
         result
     }
 
@@ -185,12 +188,12 @@ impl Tree {
         let node = match self.view.locate(&key) {
             Ok(node) => node.clone(),
             Err(e) => {
-                self.view.stats.compare_and_delete_fail += 1;
+                count(&mut self.view.stats.compare_and_delete_fail);
                 return Err(e);
             }
         };
         // etcd counts the refusals below as successes.
-        self.view.stats.compare_and_delete_success += 1;
+        count(&mut self.view.stats.compare_and_delete_success);
         self.check_file(&key, &node)?;
         self.check_expected(&node, expected)?;
         Ok(self.take_away(Action::CompareAndDelete, &key))
@@ -205,7 +208,7 @@ impl Tree {
                 break;
             }
             events.push(self.take_away(Action::Expire, &key));
-            self.view.stats.expire_count += 1;
+            count(&mut self.view.stats.expire_count);
         }
         events
     }
@@ -214,14 +217,14 @@ impl Tree {
         if is_read_only(key) {
             return Err(self.read_only());
         }
-        let index = self.view.index + 1;
+        let index = self.view.next_index();
         let mut missing = Vec::new();
         for parent in key.prefixes().filter(|p| *p != key.as_str()) {
             match self.view.nodes.get(parent) {
                 None => missing.push(Key::of(&path_of(parent))),
                 Some(node) if !node.is_directory() => {
                     // etcd counts this one here and again for the operation itself.
-                    self.view.stats.sets_fail += 1;
+                    count(&mut self.view.stats.sets_fail);
                     return Err(self.view.error(Code::NotDirectory, path_of(parent)));
                 }
                 Some(_) => {}
@@ -250,7 +253,13 @@ impl Tree {
         let (mut prev, mut shown) = (NodeView::default(), NodeView::default());
         if let Some(node) = self.view.nodes.get(key) {
             prev = self.view.view(key, node, self.clock);
-            shown = NodeView { value: None, expiration: None, ttl: 0, modified_index: self.view.index + 1, ..prev.clone() };
+            shown = NodeView {
+                value: None,
+                expiration: None,
+                ttl: 0,
+                modified_index: self.view.next_index(),
+                ..prev.clone()
+            };
         }
         let event = Arc::new(self.event(action, shown, Some(prev), false));
         for gone in removed {

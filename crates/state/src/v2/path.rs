@@ -63,10 +63,6 @@ impl Key {
         Key("".into())
     }
 
-    pub(super) fn is_root(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The key of a child. The name is not empty and has no `/`.
     pub(super) fn child(&self, name: &str) -> Key {
         let mut out = String::with_capacity(self.0.len() + name.len() + 1);
@@ -78,7 +74,12 @@ impl Key {
     /// All keys from the first part of the path to the whole of it, without the root.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = &str> {
         let text = &*self.0;
-        text.match_indices(SEPARATOR).map(|(at, _)| at).skip(1).chain(Some(text.len())).map(move |end| &text[..end]).filter(|p| !p.is_empty())
+        text.match_indices(SEPARATOR)
+            .map(|(at, _)| at)
+            .skip(1)
+            .chain(Some(text.len()))
+            .map(move |end| &text[..end])
+            .filter(|p| !p.is_empty())
     }
 
     /// How many names the path has.
@@ -156,7 +157,9 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned() {
-        for (from, to) in [("", "/"), ("/", "/"), ("a", "/a"), ("//a//b/", "/a/b"), ("/a/./b/..", "/a"), ("/../..", "/")] {
+        for (from, to) in
+            [("", "/"), ("/", "/"), ("a", "/a"), ("//a//b/", "/a/b"), ("/a/./b/..", "/a"), ("/../..", "/")]
+        {
             assert_eq!(clean(from), to);
             assert_eq!(Key::of(from).path(), to);
         }
@@ -164,7 +167,8 @@ mod tests {
 
     #[test]
     fn order_is_that_of_a_walk() {
-        let walk = ["/", "/a", "/a/b", "/a/b/c", "/a/c", "/a\0", "/a\0/x", "/a\u{1}", "/a\u{2}", "/a!", "/a!/b", "/a0", "/b"];
+        let walk =
+            ["/", "/a", "/a/b", "/a/b/c", "/a/c", "/a\0", "/a\0/x", "/a\u{1}", "/a\u{2}", "/a!", "/a!/b", "/a0", "/b"];
         let keys: Vec<Key> = walk.iter().map(|p| Key::of(p)).collect();
         assert!(keys.is_sorted());
         for (key, path) in keys.iter().zip(walk) {

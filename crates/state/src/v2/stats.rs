@@ -41,6 +41,11 @@ stats! {
     expire_count = "expireCount";
 }
 
+/// Counts one more. A forged snapshot may have any number.
+pub(super) fn count(counter: &mut u64) {
+    *counter = counter.wrapping_add(1);
+}
+
 /// Reads are counted on whichever thread reads, for all copies of the tree together.
 #[derive(Debug, Default)]
 struct Reads {

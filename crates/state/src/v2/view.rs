@@ -47,6 +47,12 @@ impl TreeView {
         self.index
     }
 
+    /// The index that the next change will have. It stays where it is at the end of all numbers, which only a forged
+    /// snapshot can name.
+    pub(super) fn next_index(&self) -> u64 {
+        self.index.saturating_add(1)
+    }
+
     /// Counters of operations.
     pub fn stats(&self) -> &Stats {
         &self.stats
