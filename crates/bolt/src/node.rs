@@ -196,3 +196,50 @@ fn piece_len(sizes: &[usize], sum: usize, page_size: usize, threshold: usize) ->
     }
     sizes.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(sizes: &[usize]) -> Node {
+        let item = |(i, size): (usize, &usize)| Item {
+            flags: 0,
+            key: Bytes::from(format!("{i:06}")),
+            value: Bytes::from(vec![1; size - ELEMENT - 6]),
+        };
+        Node::Leaf(sizes.iter().enumerate().map(item).collect())
+    }
+
+    fn split(sizes: &[usize], fill_percent: u8) -> Vec<usize> {
+        leaf(sizes).split(1024, fill_percent).iter().map(Node::len).collect()
+    }
+
+    #[test]
+    fn what_fits_is_not_cut() {
+        assert_eq!(split(&[], 50), [0]);
+        assert_eq!(split(&[100; 10], 50), [10]);
+        assert_eq!(split(&[500; 4], 50), [4], "four elements stay together, whatever their size");
+    }
+
+    #[test]
+    fn pieces_are_filled_as_asked() {
+        assert_eq!(split(&[100; 23], 50), [4, 4, 4, 4, 7]);
+        assert_eq!(split(&[100; 23], 90), [9, 9, 5]);
+    }
+
+    #[test]
+    fn each_piece_has_two_elements() {
+        assert_eq!(split(&[900; 7], 50), [2, 2, 3]);
+        assert_eq!(split(&[30, 30, 30, 30, 30, 5000], 90), [4, 2]);
+        assert_eq!(split(&[5000, 30, 30, 30, 30, 30], 90), [2, 4]);
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_images() {
+        for node in [leaf(&[50, 30, 100]), Node::Branch(vec![Entry { key: Bytes::from("abc"), child: 3 }])] {
+            let mut image = BytesMut::new();
+            node.encode_into(&mut image, 5, 0);
+            assert_eq!(image.len(), node.size());
+        }
+    }
+}

@@ -260,3 +260,90 @@ impl BucketValue {
         if page.is_leaf() { Ok(page) } else { Err(Error::corrupt(holder, "an inline bucket is a branch")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{Entry, Item, Node};
+
+    fn leaf() -> Vec<u8> {
+        let item = |key: &'static str, len: usize, flags| Item {
+            flags,
+            key: Bytes::from(key),
+            value: Bytes::from(vec![7; len]),
+        };
+        let items = vec![item("a", 0, 0), item("b", 300, 0), item("bucket", 16, BUCKET_VALUE), item("c", 5, 0)];
+        Node::Leaf(items).encode(9, 0, 512).to_vec()
+    }
+
+    fn branch() -> Vec<u8> {
+        let entry = |key: &'static str, child| Entry { key: Bytes::from(key), child };
+        Node::Branch(vec![entry("a", 4), entry("m", 5), entry("z", 6)]).encode(9, 0, 512).to_vec()
+    }
+
+    #[test]
+    fn leaves_read_as_they_were_written() {
+        let page = Page::decode(9, Bytes::from(leaf())).unwrap();
+        assert!(page.is_leaf() && page.count() == 4);
+        assert_eq!((page.key(1), page.value_bytes(1).len()), (&b"b"[..], 300));
+        assert!(page.is_bucket(2) && !page.is_bucket(3));
+        assert_eq!((page.search(b"bu"), page.search(b"c"), page.search(b"d")), ((2, false), (3, true), (4, false)));
+    }
+
+    #[test]
+    fn branches_lead_to_the_last_child_at_or_before() {
+        let page = Page::decode(9, Bytes::from(branch())).unwrap();
+        let child = |key: &[u8]| page.child(page.child_for(key));
+        assert_eq!([child(b"A"), child(b"a"), child(b"l"), child(b"m"), child(b"zz")], [4, 4, 4, 5, 6]);
+    }
+
+    #[test]
+    fn impossible_pages_are_refused() {
+        let refused = |at: usize, new: &[u8]| {
+            let mut bytes = leaf();
+            bytes[at..at + new.len()].copy_from_slice(new);
+            Page::decode(9, Bytes::from(bytes)).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(0, &[8]).as_deref(), Some("page 9: its header names page 8"));
+        assert_eq!(refused(8, &[4]).as_deref(), Some("page 9: flags 0x4 are neither branch nor leaf"));
+        assert_eq!(refused(10, &[0xff, 0xff]).as_deref(), Some("page 9: 65535 elements do not fit"));
+        assert_eq!(refused(20, &[0xff; 4]).as_deref(), Some("page 9: element 0 lies outside of the page"));
+        assert_eq!(refused(24, &[0; 4]).as_deref(), Some("page 9: element 0 has an empty key"));
+        assert_eq!(refused(16 + 2 * 16 + 12, &[15]).as_deref(), Some("page 9: element 2: a bucket of 15 bytes"));
+        assert_eq!(refused(80, b"b").as_deref(), Some("page 9: its keys 0 and 1 are out of order"));
+        assert!(Page::decode(9, Bytes::from(vec![0; 15])).is_err());
+    }
+
+    /// Whatever decodes can be read through every accessor.
+    #[test]
+    fn mutated_pages_are_refused_or_readable() {
+        let mut seed = 1u64;
+        let mut next = |bound: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % bound
+        };
+        let mut readable = 0;
+        for round in 0..20_000 {
+            let mut bytes = if round % 2 == 0 { leaf() } else { branch() };
+            for _ in 0..1 + next(3) {
+                let at = next(if round % 3 == 0 { 512 } else { 96 });
+                bytes[at] = if next(2) == 0 { next(256) as u8 } else { bytes[at] ^ 1 << next(8) };
+            }
+            bytes.truncate(512 - if next(8) == 0 { next(512) } else { 0 });
+            let Ok(page) = Page::decode(9, Bytes::from(bytes)) else { continue };
+            readable += 1;
+            for i in 0..page.count() {
+                assert_eq!(page.search(page.key(i)), (i, true));
+                if page.is_leaf() {
+                    let value = page.value_bytes(i);
+                    if let Ok(BucketValue { inline: Some(image), .. }) = BucketValue::decode(9, &value) {
+                        BucketValue::inline_page(9, image).ok();
+                    }
+                } else {
+                    page.child(page.child_for(page.key(i)));
+                }
+            }
+        }
+        assert!(readable > 1000, "{readable} of the mutated pages are readable");
+    }
+}

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use bolt::{Db, Options};
+use bytes::Bytes;
 use common::scenario::{Scenario, dump};
 use common::{Model, Rng, content, open, options, random_changes, seeds};
 use disk::{MemDisk, RealDisk};
@@ -132,6 +133,28 @@ fn after_random_runs() {
         assert_eq!(image.len() as u64, db.stats().size);
         judge.compare(&image, &model, &format!("{what}, its snapshot"));
     }
+}
+
+/// A stored free list of more ids than its page header can count.
+#[test]
+fn a_long_free_list() {
+    let Some(judge) = Judge::new() else { return };
+    let disk = MemDisk::new(1);
+    let options = Options { freelist_sync: true, ..options(1024) };
+    let db = open(&disk, &options).unwrap();
+    for value in [Bytes::from(vec![5; 70_000 * 1024]), Bytes::from("short")] {
+        let mut tx = db.write().unwrap();
+        tx.create_bucket_if_missing(b"key").unwrap();
+        tx.put(b"key", Bytes::from("k"), value).unwrap();
+        tx.commit().unwrap();
+    }
+    assert!(db.stats().pending_pages > 0xffff);
+    let expected = content(&db.read()).unwrap();
+    judge.take_turns(&dump(&disk), &expected, "70,000 pending pages");
+    drop(db);
+    let db = open(&disk, &options).unwrap();
+    assert!(db.check().unwrap().is_ok());
+    assert!(db.stats().free_pages > 0xffff);
 }
 
 #[test]
