@@ -119,7 +119,7 @@ fn decode_normal(entry: &raftpb::Entry) -> Result<Decoded> {
 }
 
 fn decode_v2(entry: &raftpb::Entry) -> Result<Decoded> {
-    let v2 = pb::V2Request::decode(entry.data.clone())
+    let v2 = crate::v2::decode_request(&entry.data)
         .map_err(|e| Error::BadEntry { index: entry.index, what: format!("neither a request of v3 nor of v2: {e}") })?;
     Ok(Decoded::bare(v2.id, Command::V2(v2)))
 }

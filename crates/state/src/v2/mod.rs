@@ -22,6 +22,7 @@ mod save;
 mod stats;
 mod view;
 mod watchers;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use request::{Reply, is_member_or_version_path};
 pub use stats::Stats;
 pub use view::{Listing, TreeView};
 pub use watchers::{Polled, WatchId};
+pub use wire::decode_request;
 
 use path::Key;
 use watchers::Watchers;
