@@ -152,6 +152,11 @@ impl Client {
         }
     }
 
+    /// Waits for the next part of an open stream, within the deadline.
+    pub async fn within<T>(&self, part: impl Future<Output = Result<T, Status>>) -> Result<T, Error> {
+        self.bounded(part).await?.map_err(|status| self.stream_error(&status))
+    }
+
     /// The error of a stream that was open.
     pub(crate) fn stream_error(&self, status: &Status) -> Error {
         classify(status).1

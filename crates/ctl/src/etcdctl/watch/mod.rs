@@ -1,0 +1,38 @@
+//! `watch`
+
+mod args;
+mod follow;
+mod interactive;
+
+use crate::cli::{Call, Command, Flag};
+use crate::exit::Exit;
+
+use super::online::online;
+
+const FLAGS: &[Flag] = &[
+    Flag::bool("interactive", "read watches from standard input, a line each").short('i'),
+    Flag::bool("prefix", "watch on a prefix"),
+    Flag::int("rev", "0", "revision to start watching from"),
+    Flag::bool("prev-kv", "get the previous key-value pair before the event happens"),
+    Flag::bool("progress-notify", "get periodic progress notifications from the server"),
+];
+
+pub const COMMAND: Command = Command {
+    name: "watch",
+    args_text: "[options] [key or prefix] [range_end] [--] [exec-command arg1 arg2 ...]",
+    short: "Watches events stream on keys or prefixes",
+    long: "Watches events stream on keys or prefixes.\n\nA command after '--' runs once for each event, with the event in its \
+           environment: ETCD_WATCH_REVISION,\nETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY, ETCD_WATCH_VALUE.\n\nETCDCTL_WATCH_KEY \
+           and ETCDCTL_WATCH_RANGE_END stand for the key and the range end.",
+    flags: FLAGS,
+    run: Some(run),
+    ..crate::cli::COMMAND
+};
+
+fn run(call: &Call) -> Result<(), Exit> {
+    if call.flags.bool("interactive") {
+        return online(call, async |online| interactive::run(online).await);
+    }
+    let plan = args::plan(&call.flags, &call.args, call.before_dash, &args::FromEnv::read())?;
+    online(call, async |online| follow::follow(&online.patient, online.printer, plan, None).await)
+}
