@@ -15,6 +15,8 @@ use crate::world::{Happening, Inside, World};
 const COMPARE_EVERY: u64 = 32;
 /// Entries of an append that passes the bound on unsynced bytes come on top of it.
 const UNSYNCED_SLACK: usize = 2 << 20;
+/// After this time a hanging disk or a paused member is looked at again.
+const STILL_STALLED: Duration = Duration::from_millis(20);
 /// An applier is not woken more often than this.
 const APPLIER_PAUSE: Duration = Duration::from_micros(500);
 /// Entries that may be committed and not applied: the rule at the door, and what raft hands out beyond it.
@@ -55,8 +57,7 @@ impl World {
             return;
         }
         if slot.is_paused(now) {
-            let until = slot.paused_until.unwrap_or(now);
-            return self.schedule.at(until, Happening::Inside { member, incarnation, what });
+            return self.plan(member, STILL_STALLED, what);
         }
         match what {
             Inside::Wake => self.wake(member),
@@ -130,7 +131,14 @@ impl World {
         let id = self.slots[member].id;
         match action {
             Action::Persist(batch) => self.submit(member, batch),
-            Action::Send(messages) => messages.into_iter().for_each(|message| self.send(member, message)),
+            Action::Send(messages) => {
+                let voted = |m: &Message| m.msg_type == MessageType::MsgVoteResp as i32 && !m.reject;
+                let has_voted = messages.iter().any(voted);
+                messages.into_iter().for_each(|message| self.send(member, message));
+                if has_voted && !self.faults_over && self.rng.permille(self.options.crash_on_vote_permille) {
+                    self.crash_for(member, true, Duration::from_millis(2));
+                }
+            }
             Action::Apply(batch) => {
                 batch.entries.iter().for_each(|entry| self.consensus.applies(id, entry));
                 let Some(running) = &mut self.slots[member].running else { return };
@@ -214,9 +222,7 @@ impl World {
         let now = self.schedule.now();
         let slot = &mut self.slots[member];
         if now < slot.sync_stalled_until {
-            let (until, incarnation) = (slot.sync_stalled_until, slot.incarnation);
-            let what = Inside::LogSynced;
-            return self.schedule.at(until, Happening::Inside { member, incarnation, what });
+            return self.plan(member, STILL_STALLED, Inside::LogSynced);
         }
         let local = slot.local(now);
         let Some(running) = &mut slot.running else { return };

@@ -20,7 +20,8 @@ impl World {
         if self.faults_over {
             return;
         }
-        let next = Duration::from_millis(self.rng.between(100, 2500));
+        let gap_max = self.options.fault_gap_max.as_millis() as u64;
+        let next = Duration::from_millis(self.rng.between(50, gap_max.max(51)));
         self.schedule.after(next, Happening::Fault);
         let member = self.rng.index(self.slots.len());
         match self.rng.below(100) {
@@ -60,8 +61,14 @@ impl World {
         self.schedule.after(heal, Happening::Heal);
     }
 
-    /// Ends a member's process at once; with `power` also its machine's.
+    /// Ends a member's process at once; with `power` also its machine's. It starts again some time later.
     pub fn crash(&mut self, member: usize, power: bool) {
+        let delay = if self.rng.permille(200) { self.rng.between(1000, 6000) } else { self.rng.between(5, 500) };
+        self.crash_for(member, power, Duration::from_millis(delay));
+    }
+
+    /// As [`World::crash`], to start again after `delay`.
+    pub fn crash_for(&mut self, member: usize, power: bool, delay: Duration) {
         let slot = &mut self.slots[member];
         let waiting = slot.running.take().map(crate::drive::forget);
         slot.disk = if power { slot.disk.power_loss() } else { slot.disk.kill() };
@@ -78,8 +85,7 @@ impl World {
         for client in waiting.into_iter().flatten() {
             self.client_lost(client);
         }
-        let delay = if self.rng.permille(200) { self.rng.between(1000, 6000) } else { self.rng.between(5, 500) };
-        self.schedule.after(Duration::from_millis(delay), Happening::Restart { member });
+        self.schedule.after(delay, Happening::Restart { member });
     }
 
     /// The planted bug: the database says that it has seen fewer entries than it has.

@@ -112,6 +112,7 @@ impl Slot {
             catch_up_entries: options.catch_up_entries,
             unsynced_bytes_max: UNSYNCED_BYTES_MAX,
             purge_interval: Duration::from_secs(5),
+            pre_vote: options.pre_vote,
             ..Config::default()
         };
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());

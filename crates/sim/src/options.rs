@@ -33,6 +33,11 @@ pub struct Options {
     pub delay_max: Duration,
     /// Most a member's clock runs fast or slow, out of a thousand.
     pub drift_permille: u64,
+    /// Longest time between two faults.
+    pub fault_gap_max: Duration,
+    /// How many out of a thousand members that have just voted crash, to be back in no time.
+    pub crash_on_vote_permille: u64,
+    pub pre_vote: bool,
     pub planted: Option<Planted>,
 }
 
@@ -48,11 +53,14 @@ impl Options {
             clients: rng.between(2, 6) as usize,
             watchers: rng.between(1, 4) as usize,
             snapshot_count: rng.between(20, 200),
-            catch_up_entries: rng.between(5, 100),
+            catch_up_entries: rng.between(5, 60),
             loss_permille: if quiet { 0 } else { rng.below(60) },
             duplicate_permille: if quiet { 0 } else { rng.below(60) },
             delay_max: Duration::from_millis(rng.between(2, 80)),
             drift_permille: rng.below(80),
+            fault_gap_max: Duration::from_millis(rng.between(300, 2500)),
+            crash_on_vote_permille: 20,
+            pre_vote: rng.permille(700),
             planted: None,
         }
     }

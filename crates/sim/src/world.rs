@@ -173,9 +173,38 @@ impl World {
         }
     }
 
+    /// For whoever looks into a failed run.
+    fn show_members(&self) {
+        if std::env::var_os("SIM_VERBOSE").is_none() {
+            return;
+        }
+        for slot in &self.slots {
+            let Some(running) = &slot.running else {
+                eprintln!("{} does not run", slot.name);
+                continue;
+            };
+            eprintln!(
+                "{} incarnation {} clock {} log busy {} queue {} applier busy {} tasks {} job {} wake {:?} {:?} local {:?}\n  {:?}",
+                slot.name,
+                slot.incarnation,
+                slot.clock_permille,
+                running.log_busy,
+                running.log_queue.len(),
+                running.applier_busy,
+                running.tasks.len(),
+                running.job.is_some(),
+                running.wake_at,
+                running.applier_wake_at,
+                slot.local(self.schedule.now()),
+                running.booted.node.status(),
+            );
+        }
+    }
+
     /// In the end all members run, agree on the last entry, and nobody misses anything.
     fn judge_end(&mut self) {
         let committed = self.consensus.committed_index();
+        self.show_members();
         for member in 0..self.slots.len() {
             let slot = &self.slots[member];
             let running = slot.running.as_ref().unwrap_or_else(|| panic!("{} does not run in the end", slot.name));

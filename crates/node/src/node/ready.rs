@@ -11,8 +11,8 @@ use super::core::{Persist, SoftChange, Work};
 use crate::action::{Action, ApplyBatch, Batch, Outcome, Role, SnapshotRecord};
 use crate::event::{Applied, Persisted};
 
-/// Entries kept in memory beyond the catch-up entries before the older ones are let go.
-const COMPACTION_SLACK: u64 = 100;
+/// Entries kept in memory beyond the catch-up entries, at most, before the older ones are let go.
+const COMPACTION_SLACK_MAX: u64 = 100;
 /// A read index that took longer is counted as slow.
 pub(super) const SLOW_READ: Duration = Duration::from_secs(1);
 
@@ -214,7 +214,8 @@ impl Node {
         if version_changed {
             self.timers.check_versions_now();
         }
-        self.core.compact(self.config.catch_up_entries.max(1), COMPACTION_SLACK);
+        let keep = self.config.catch_up_entries.max(1);
+        self.core.compact(keep, keep.min(COMPACTION_SLACK_MAX));
         self.answer_lease_calls(now);
         self.publish(now);
         self.campaign_if_alone();
