@@ -34,6 +34,9 @@ pub struct LogWriter {
     durable_commit: u64,
     /// Segments before this index are no longer needed, once its record is durable.
     release: Option<u64>,
+    /// Databases received with snapshots before this index are no longer needed: what is applied lies beyond. (The
+    /// record of a received snapshot does not say so: the one before it may still wait to be installed.)
+    release_dbs: Option<u64>,
     /// Only for tests and `--unsafe-no-fsync`: the data are as durable as the operating system makes them.
     skip_sync: bool,
 }
@@ -48,6 +51,7 @@ impl LogWriter {
             must_sync: false,
             durable_commit,
             release: None,
+            release_dbs: None,
             skip_sync,
         }
     }
@@ -67,6 +71,7 @@ impl LogWriter {
         if let Some(SnapshotRecord { index, term, conf_state }) = batch.snapshot_record {
             self.wal.save_snapshot(&walpb::Snapshot { index, term, conf_state: Some(conf_state) })?;
             self.release = Some(index);
+            self.release_dbs = Some(index);
         }
         self.must_sync |= batch.sync || batch.snapshot.is_some();
         self.appended_seq = batch.seq;
@@ -86,6 +91,8 @@ impl LogWriter {
         }
         if let Some(index) = self.release.take() {
             self.wal.release_to(index);
+        }
+        if let Some(index) = self.release_dbs.take() {
             self.snap_files.release_dbs_before(index)?;
         }
         self.acknowledged_seq = self.appended_seq;

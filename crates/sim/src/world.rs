@@ -139,6 +139,12 @@ impl World {
         self.run_until(calm_end);
         self.closing = true;
         self.run_until(calm_end + END);
+        // Leases go on ending: there may be an entry under way at any moment.
+        let mut end = calm_end + END;
+        while !self.is_settled() && end < calm_end + END * 2 {
+            end += Duration::from_millis(100);
+            self.run_until(end);
+        }
         self.judge_end();
     }
 
@@ -171,6 +177,14 @@ impl World {
             Happening::Flood { member, left } => self.flood(member, left),
             Happening::FaultsEnd => self.end_faults(),
         }
+    }
+
+    /// Whether every member has applied, and every watcher heard of, all that is committed.
+    fn is_settled(&self) -> bool {
+        let committed = self.consensus.committed_index();
+        let applied = |slot: &Slot| slot.running.as_ref().map(|running| running.booted.node.status().applied);
+        let heard = |watcher: &Watcher| self.consensus.model.changes_from(watcher.check.next).is_empty();
+        self.slots.iter().all(|slot| applied(slot) == Some(committed)) && self.watchers.iter().all(heard)
     }
 
     /// For whoever looks into a failed run.
