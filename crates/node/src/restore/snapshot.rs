@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use disk::{Disk, Open};
-use mvcc::{Bucket, EntryId, Options, Store};
+use mvcc::{Bucket, EntryId, MetaKey, Options, Store};
 use proto::raftpb::{ConfState, HardState, Snapshot, SnapshotMetadata};
 use proto::walpb;
 use sha2::{Digest, Sha256};
@@ -109,7 +109,8 @@ fn copy_checked(disk: &dyn Disk, from: &Path, to: &Path, skip_hash_check: bool) 
 /// Puts the new members in the place of the old, raises the revision if asked to, and has the database stand at the
 /// last of the founding entries. Everything else stays.
 fn rewrite_db(options: &RestoreOptions, db: &Path, founders: &[Member], last: EntryId) -> Result<(), ToolError> {
-    let mut store = Store::open(options.disk.clone(), db, Options::default())?;
+    let write_term = names_its_term(options, db)?;
+    let mut store = Store::open(options.disk.clone(), db, Options { write_term, ..Options::default() })?;
     let mut edit = store.offline();
     edit.clear(Bucket::Members)?;
     edit.clear(Bucket::MembersRemoved)?;
@@ -125,6 +126,13 @@ fn rewrite_db(options: &RestoreOptions, db: &Path, founders: &[Member], last: En
         store.committed(committed);
     }
     Ok(())
+}
+
+/// Whether the database has the key `term`, by which 3.5 and later know themselves. One of 3.4 stays one of 3.4: a member that
+/// is started as 3.4 takes no newer one.
+fn names_its_term(options: &RestoreOptions, db: &Path) -> Result<bool, ToolError> {
+    let store = Store::open(options.disk.clone(), db, Options::default())?;
+    Ok(store.image().get(Bucket::Meta, MetaKey::Term.name().as_bytes())?.is_some())
 }
 
 /// The snapshot file comes first, then the log with the founding entries and the record of the snapshot.
