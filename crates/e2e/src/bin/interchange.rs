@@ -96,7 +96,7 @@ impl Turns<'_> {
     }
 
     fn data(&self, name: &str) -> PathBuf {
-        self.scratch.join(format!("{name}-{}", self.reference.name))
+        self.scratch.join(format!("{name}-{}", self.reference.name.replace('.', "-")))
     }
 
     fn side(&self, ours: bool) -> &Side {
