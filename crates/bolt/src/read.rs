@@ -61,6 +61,11 @@ impl ReadTx {
         self.meta().size()
     }
 
+    /// Open readers of the database, this one among them (clones count once).
+    pub fn open_readers(&self) -> u64 {
+        self.shared().published().pins.values().map(|pins| pins.count).sum()
+    }
+
     /// The bucket of this name, `None` if there is none.
     pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket>> {
         self.top().nested(name)
