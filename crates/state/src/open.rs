@@ -57,7 +57,14 @@ fn load(store: &mut Store, options: &StateOptions) -> Result<Live> {
     // A snapshot without a tree, as only 3.7 could leave it, cannot be the authority.
     let by_tree = !storage.is_explicit && (snapshot_index == 0 || !json.is_empty());
     let (source, members, cluster) = if by_tree {
-        (Source::Tree { index: snapshot_index }, tree.view().membership()?, tree.view().cluster_version()?)
+        let mut members = tree.view().membership()?;
+        // The tree has no place for the name that a founding entry gives; the member that applied it knew.
+        for member in stored.members.iter() {
+            if members.get(member.id).is_some_and(|told| !told.is_started()) {
+                members.set_attributes(member.id, member.attributes());
+            }
+        }
+        (Source::Tree { index: snapshot_index }, members, tree.view().cluster_version()?)
     } else {
         let behind = (consistent > snapshot_index).then(|| tree.view().membership()).transpose()?;
         (Source::Buckets { index: consistent, behind }, stored.members, stored.cluster)

@@ -21,7 +21,7 @@ impl Applier {
         let metadata = snapshot.metadata.clone().unwrap_or_default();
         let mut options = self.options.state.clone();
         options.v2_snapshot = Some(V2Snapshot { index: metadata.index, json: snapshot.data.clone() });
-        options.snapshot_conf_state = metadata.conf_state.clone();
+        options.snapshot_conf_state = metadata.conf_state;
         let received = self.options.snap_files.received_db(metadata.index);
         crate::boot::install_received_db(options.disk.as_ref(), &received, &options.db_path)?;
         self.state.replace(options)?;

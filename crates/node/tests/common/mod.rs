@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use disk::{Disk, MemDisk};
 use node::{
-    Action, BootError, BootOptions, Booted, Config, Event, Now, Outcome as NodeOutcome, Output, Proposal, ProposalKind,
-    boot,
+    Action, ApplierError, BootError, BootOptions, Booted, Config, Event, Now, Outcome as NodeOutcome, Output, Proposal,
+    ProposalKind, boot,
 };
 use prost::Message;
 use proto::etcdserverpb::{
@@ -27,8 +27,10 @@ pub struct Member {
     pub reads: Vec<u64>,
     pub actions: Vec<String>,
     pub events: u64,
-    /// Syncs are counted, not timed.
     pub stopped: bool,
+    /// Whether the disk may fail; then nothing more happens.
+    pub may_fail: bool,
+    pub failed: bool,
 }
 
 pub fn options(disk: Arc<dyn Disk>, config: Config) -> BootOptions {
@@ -45,6 +47,15 @@ pub fn start(disk: &MemDisk) -> Member {
 
 impl Member {
     pub fn start(options: BootOptions) -> Result<Member, BootError> {
+        Member::begin(options, false)
+    }
+
+    /// A member whose disk may fail.
+    pub fn try_start(options: BootOptions) -> Result<Member, BootError> {
+        Member::begin(options, true)
+    }
+
+    fn begin(options: BootOptions, may_fail: bool) -> Result<Member, BootError> {
         let now = Duration::from_secs(1);
         let booted = boot(options, Now { monotonic: now, unix_millis: 1_700_000_000_000 })?;
         let mut member = Member {
@@ -56,9 +67,18 @@ impl Member {
             actions: Vec::new(),
             events: 0,
             stopped: false,
+            may_fail,
+            failed: false,
         };
         member.settle();
         Ok(member)
+    }
+
+    /// What the disk gave, if it works.
+    fn got<T, E: std::fmt::Debug>(&mut self, result: Result<T, E>) -> Option<T> {
+        assert!(self.may_fail || result.is_ok(), "a disk that works: {:?}", result.as_ref().err());
+        self.failed |= result.is_err();
+        result.ok()
     }
 
     fn moment(&self) -> Now {
@@ -73,7 +93,7 @@ impl Member {
 
     /// Carries out actions until there are none.
     pub fn settle(&mut self) {
-        loop {
+        while !self.failed {
             let now = self.moment();
             self.booted.node.flush(now);
             let mut idle = true;
@@ -81,7 +101,8 @@ impl Member {
                 idle = false;
                 self.carry_out(action);
             }
-            if let Some(persisted) = self.booted.log_writer.sync().expect("a disk that works") {
+            let synced = self.booted.log_writer.sync();
+            if let Some(Some(persisted)) = self.got(synced) {
                 idle = false;
                 self.booted.node.handle(Event::Persisted(persisted), now);
             }
@@ -93,15 +114,20 @@ impl Member {
 
     fn carry_out(&mut self, action: Action) {
         let now = self.moment();
-        let applier = &mut self.booted.applier;
+        if self.failed {
+            return;
+        }
         match action {
-            Action::Persist(batch) => self.booted.log_writer.append(batch).expect("a disk that works"),
+            Action::Persist(batch) => {
+                let appended = self.booted.log_writer.append(batch);
+                self.got(appended);
+            }
             Action::Apply(batch) => {
-                let output = applier.apply(batch, now).expect("sound entries");
+                let output = self.booted.applier.apply(batch, now);
                 self.take(output);
             }
             Action::Durable { commit } => {
-                let output = applier.durable(commit, now).expect("a disk that works");
+                let output = self.booted.applier.durable(commit, now);
                 self.take(output);
             }
             Action::Reply(ticket, outcome) => {
@@ -110,15 +136,16 @@ impl Member {
             Action::ReadReady(tickets) => self.reads.extend(tickets),
             Action::Stopped { .. } => self.stopped = true,
             Action::Purge => {
-                self.booted.purger.purge().expect("a disk that works");
+                let purged = self.booted.purger.purge();
+                self.got(purged);
             }
             other => self.actions.push(format!("{other:?}")),
         }
     }
 
-    fn take(&mut self, output: Output) {
-        let mut output = output;
-        loop {
+    fn take(&mut self, output: Result<Output, ApplierError>) {
+        let mut next = self.got(output);
+        while let Some(output) = next.take() {
             self.events += output.events.map_or(0, |batch| batch.events.len() as u64);
             self.replies.extend(output.replies);
             let now = self.moment();
@@ -126,15 +153,16 @@ impl Member {
                 self.booted.node.handle(event, now);
             }
             if let Some(job) = output.hash {
-                let text = job.run();
-                let next = self.booted.applier.hashed(job.index, text, now).expect("sound entries");
                 assert!(output.job.is_none(), "nothing else is under way");
-                output = next;
-                continue;
+                let hashed = self.booted.applier.hashed(job.index, job.run(), now);
+                next = self.got(hashed);
+            } else if let Some(job) = output.job {
+                let done = job.run();
+                if let Some(done) = self.got(done) {
+                    let committed = self.booted.applier.committed(done, now);
+                    next = self.got(committed);
+                }
             }
-            let Some(job) = output.job else { return };
-            let done = job.run().expect("a disk that works");
-            output = self.booted.applier.committed(done, now).expect("a disk that works");
         }
     }
 
@@ -152,10 +180,13 @@ impl Member {
                 self.booted.node.wake(now);
             }
             if self.booted.applier.next_wakeup() <= self.now {
-                let output = self.booted.applier.wake(now).expect("a disk that works");
+                let output = self.booted.applier.wake(now);
                 self.take(output);
             }
             self.settle();
+            if self.failed {
+                return;
+            }
         }
         self.now = end;
     }
@@ -177,6 +208,19 @@ impl Member {
     pub fn put(&mut self, key: &str, value: &str, lease: i64) -> Reply {
         let put = PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), lease, ..Default::default() };
         self.call(InternalRaftRequest { put: Some(put), ..Default::default() })
+    }
+
+    /// As `put`, on a disk that may fail.
+    pub fn try_put(&mut self, key: &str, value: &str) -> Option<Reply> {
+        let put = PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..Default::default() };
+        let ticket = self.propose(InternalRaftRequest { put: Some(put), ..Default::default() });
+        self.replies.remove(&ticket)
+    }
+
+    pub fn defragment(&mut self, ticket: u64) {
+        let output = self.booted.applier.defragment(ticket, self.moment());
+        self.take(output);
+        self.settle();
     }
 
     pub fn delete(&mut self, key: &str) -> Reply {
@@ -209,7 +253,7 @@ impl Member {
         self.handle(Event::Stop);
         assert!(self.stopped, "a lone member stops at once");
         let now = self.moment();
-        let output = self.booted.applier.stop(now).expect("a disk that works");
+        let output = self.booted.applier.stop(now);
         self.take(output);
         self.booted.log_writer.close().expect("a disk that works");
     }
