@@ -25,6 +25,7 @@ impl KvDoor {
         if self.front.shared.quota.fits(self.front.view().kv().size(), cost_bytes) {
             return Ok(());
         }
+        self.front.raise_no_space();
         Err(status(ClientError::NoSpace))
     }
 

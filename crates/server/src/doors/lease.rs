@@ -54,6 +54,7 @@ impl Lease for LeaseDoor {
         let mut request = request.into_inner();
         let shared = &self.front.shared;
         if !shared.quota.fits(self.front.view().kv().size(), quota::lease_grant_cost()) {
+            self.front.raise_no_space();
             return Err(status(ClientError::NoSpace));
         }
         while request.id == 0 {

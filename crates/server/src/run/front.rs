@@ -103,6 +103,12 @@ impl Front {
         Ok(())
     }
 
+    /// Has the NOSPACE alarm of this member raised: a request was refused for want of room.
+    pub fn raise_no_space(&self) {
+        // With a full inbox the next refusal raises it.
+        let _full = self.send(Event::RaiseNoSpace);
+    }
+
     /// Lets the requests that the thread has at hand gather, then sends them as one.
     async fn dispatch(self) {
         tokio::task::yield_now().await;
