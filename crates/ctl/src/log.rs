@@ -6,7 +6,6 @@ use crate::go::timestamp;
 pub enum Field {
     Text(String),
     Number(i64),
-    List(Vec<String>),
 }
 
 impl From<&str> for Field {
@@ -48,7 +47,6 @@ impl Field {
         match self {
             Field::Text(text) => quoted(text),
             Field::Number(number) => number.to_string(),
-            Field::List(items) => format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(",")),
         }
     }
 }

@@ -125,7 +125,9 @@ pub fn hash_kv(call: &Call) -> Result<(), Exit> {
     let hash = patiently(lock_patience(call), || restore::hash_kv(disk(), &path, revision));
     let hash = hash.map_err(|error| match error {
         // Offline there is no server whose name could stand in front.
-        ToolError::Store(error) => Exit::error(error.to_string().trim_start_matches("etcdserver: ")),
+        ToolError::Store(error) if error.client().is_some() => {
+            Exit::error(error.to_string().trim_start_matches("etcdserver: "))
+        }
         other => failed(other),
     })?;
     let hash = FileHash { hash: hash.hash, hash_revision: hash.hash_revision, compact_revision: hash.compact_revision };

@@ -68,11 +68,6 @@ pub fn quoted_prefix(text: &str) -> Option<(Vec<u8>, &str)> {
     }
 }
 
-/// The value of a whole quoted text.
-pub fn unquote(text: &str) -> Option<Vec<u8>> {
-    quoted_prefix(text).and_then(|(value, rest)| rest.is_empty().then_some(value))
-}
-
 /// Reads an escape after its backslash; returns what follows it.
 fn unescape<'a>(text: &'a str, value: &mut Vec<u8>) -> Option<&'a str> {
     let c = text.chars().next()?;
@@ -118,6 +113,10 @@ fn digits(text: &str, len: usize, base: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unquote(text: &str) -> Option<Vec<u8>> {
+        quoted_prefix(text).and_then(|(value, rest)| rest.is_empty().then_some(value))
+    }
 
     #[test]
     fn quotes_as_go_does() {
