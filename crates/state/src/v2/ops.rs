@@ -9,6 +9,7 @@ use super::gotime::UnixNanos;
 use super::node::{Content, Node};
 use super::path::{Key, path_of};
 use super::stats::count;
+use crate::versions::Version;
 
 /// What a change succeeds or fails with.
 pub type Answer = Result<Arc<Event>, V2Error>;
@@ -116,6 +117,10 @@ impl Tree {
         if node.is_directory() && !value.is_empty() {
             return Err(self.view.error(Code::NotFile, key.path()));
         }
+        if node.is_directory() && self.refuses_directory_updates() {
+            let cause = format!("nodePath {} : {} ()", key.path(), Code::NotFile.message());
+            return Err(V2Error { code: Code::RaftInternal, cause, index: 0 });
+        }
         let prev = self.view.view(&key, &node, self.clock);
         let mut changed = Node { expires: ttl.expires, ..node.clone() };
         let index = self.view.next_index();
@@ -126,6 +131,11 @@ impl Tree {
         let shown = NodeView { modified_index: index, ..self.view.view(&key, &changed, self.clock) };
         self.put(key, changed);
         Ok(self.finish(self.event(Action::Update, shown, Some(prev), ttl.refresh)))
+    }
+
+    // 3.4 gives a directory its new end; 3.5 fails.
+    fn refuses_directory_updates(&self) -> bool {
+        matches!(self.view.cluster_version(), Ok(Some(version)) if version >= Version::V3_5)
     }
 
     /// Changes a file that is as expected.

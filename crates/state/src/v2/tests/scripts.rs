@@ -1,4 +1,5 @@
-//! Runs the scripts in `scripts/`, whose outputs were recorded from etcd 3.4.23 over HTTP.
+//! Runs the scripts in `scripts/`, whose outputs were recorded from etcd 3.4.23 over HTTP, and those in `scripts-3.5/`,
+//! recorded from 3.5.1, where that does differently.
 //!
 //! A directive is the method, the path and the parameters of a request to `/v2/keys`; `WATCH name path …` begins a
 //! watch and `JOIN name` prints what it has got; `SLEEP seconds` lets time pass; `STATS` prints the counters of
@@ -12,14 +13,17 @@ use testkit::datadriven::{self, Case};
 
 use crate::members::{Attributes, RaftAttributes};
 use crate::v2::{Event, Listing, Polled, Reply, Tree, V2Error, WatchId};
+use crate::versions::Version;
 
 const SECOND: i64 = 1_000_000_000;
 
 #[test]
 fn scripts() {
-    for path in datadriven::scripts(concat!(env!("CARGO_MANIFEST_DIR"), "/src/v2/tests/scripts")) {
-        let mut door = Door::new();
-        datadriven::run(&path, |case| door.execute(case));
+    for (dir, version) in [("scripts", Version::V3_4), ("scripts-3.5", Version::V3_5)] {
+        for path in datadriven::scripts(format!("{}/src/v2/tests/{dir}", env!("CARGO_MANIFEST_DIR"))) {
+            let mut door = Door::new(version);
+            datadriven::run(&path, |case| door.execute(case));
+        }
     }
 }
 
@@ -30,12 +34,12 @@ struct Door {
 }
 
 impl Door {
-    fn new() -> Door {
+    fn new(version: Version) -> Door {
         let mut tree = Tree::new();
         tree.set_clock(1_800_000_000 * SECOND);
         tree.add_member(7, &RaftAttributes::default()).unwrap();
         assert!(tree.set_member_attributes(7, &Attributes::default()));
-        assert!(tree.set_cluster_version("3.4.0".parse().unwrap()));
+        assert!(tree.set_cluster_version(version));
         Door { tree, now: 1_800_000_000 * SECOND, watches: BTreeMap::new() }
     }
 
