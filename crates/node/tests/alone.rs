@@ -1,5 +1,7 @@
 //! A single member on a disk in memory: bootstrap, restart, crash, snapshots, leases, compaction.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod common;
 
 use std::path::Path;
@@ -128,8 +130,7 @@ fn compaction_answers_when_swept_if_asked_to_and_space_comes_back() {
 #[test]
 fn over_quota_the_alarm_is_raised_and_can_be_lifted() {
     let disk = MemDisk::new(5);
-    let boot =
-        BootOptions { quota_backend_bytes: 4 << 20, ..options(Arc::new(disk.clone()), config()) };
+    let boot = BootOptions { quota_backend_bytes: 4 << 20, ..options(Arc::new(disk.clone()), config()) };
     let mut member = Member::start(boot).unwrap();
     let refused = (0..3000).find_map(|n| {
         let reply = member.put(&format!("k{}", n % 10), &"v".repeat(4000), 0);

@@ -1,6 +1,8 @@
 //! Directories that real etcd 3.4.23 and 3.5.1 left behind (`fixtures/README.md`) open here, hold what they held there,
 //! and go on.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use node::{Event, Outcome as NodeOutcome, Proposal, ProposalKind};
 use prost::Message as _;
 use proto::etcdserverpb::{
-    Compare, CompactionRequest, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest, LeaseRevokeRequest,
+    CompactionRequest, Compare, DeleteRangeRequest, InternalRaftRequest, LeaseGrantRequest, LeaseRevokeRequest,
     PutRequest, RangeRequest, RequestHeader, RequestOp, TxnRequest, compare, request_op,
 };
 use state::{ApplyError, Outcome};
@@ -41,13 +41,29 @@ struct Doing {
 #[derive(Clone, Debug)]
 enum Op {
     Range(RangeRequest),
-    Put { key: Bytes, value: Bytes },
-    Delete { key: Bytes },
+    Put {
+        key: Bytes,
+        value: Bytes,
+    },
+    Delete {
+        key: Bytes,
+    },
     /// Puts if the key is as it was seen.
-    Swap { key: Bytes, value: Bytes, seen: i64 },
-    Compact { revision: i64 },
-    Grant { id: i64, ttl: i64 },
-    Revoke { id: i64 },
+    Swap {
+        key: Bytes,
+        value: Bytes,
+        seen: i64,
+    },
+    Compact {
+        revision: i64,
+    },
+    Grant {
+        id: i64,
+        ttl: i64,
+    },
+    Revoke {
+        id: i64,
+    },
 }
 
 fn key(n: u64) -> Bytes {
@@ -64,7 +80,9 @@ impl Client {
         let key = key(self.rng.below(KEYS));
         match self.rng.below(100) {
             0..30 => Op::Range(RangeRequest { key, ..RangeRequest::default() }),
-            30..40 => Op::Range(RangeRequest { key: "key-".into(), range_end: "key.".into(), ..RangeRequest::default() }),
+            30..40 => {
+                Op::Range(RangeRequest { key: "key-".into(), range_end: "key.".into(), ..RangeRequest::default() })
+            }
             40..65 => Op::Put { key, value },
             65..75 => Op::Delete { key },
             75..90 => Op::Swap { seen: self.seen.get(&key).copied().unwrap_or(0), key, value },
@@ -78,11 +96,18 @@ impl Client {
 impl Op {
     fn request(&self, lease: i64) -> InternalRaftRequest {
         let mut request = InternalRaftRequest::default();
-        let put = |key: &Bytes, value: &Bytes, lease| PutRequest { key: key.clone(), value: value.clone(), lease, ..PutRequest::default() };
+        let put = |key: &Bytes, value: &Bytes, lease| PutRequest {
+            key: key.clone(),
+            value: value.clone(),
+            lease,
+            ..PutRequest::default()
+        };
         match self {
             Op::Range(range) => request.range = Some(range.clone()),
             Op::Put { key, value } => request.put = Some(put(key, value, lease)),
-            Op::Delete { key } => request.delete_range = Some(DeleteRangeRequest { key: key.clone(), ..Default::default() }),
+            Op::Delete { key } => {
+                request.delete_range = Some(DeleteRangeRequest { key: key.clone(), ..Default::default() })
+            }
             Op::Swap { key, value, seen } => {
                 let compare = Compare {
                     target: compare::CompareTarget::Mod as i32,

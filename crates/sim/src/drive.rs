@@ -7,7 +7,7 @@ use mvcc::HashRule;
 use node::{Action, ApplyBatch, Batch, Event, Output, ReadySnapshot, ReceivingDb, SnapshotTo, VersionReport};
 use proto::raftpb::{Message, MessageType};
 
-use crate::member::{Running, Task, UNSYNCED_BYTES_MAX};
+use crate::member::{Task, UNSYNCED_BYTES_MAX};
 use crate::options::Planted;
 use crate::world::{Happening, Inside, World};
 
@@ -122,7 +122,10 @@ impl World {
         let Some(running) = &self.slots[member].running else { return };
         let status = running.booted.node.status();
         self.figures.unsynced_bytes_max = self.figures.unsynced_bytes_max.max(status.unsynced_bytes);
-        assert!(status.unsynced_bytes <= UNSYNCED_BYTES_MAX + UNSYNCED_SLACK, "unsynced bytes without bound: {status:?}");
+        assert!(
+            status.unsynced_bytes <= UNSYNCED_BYTES_MAX + UNSYNCED_SLACK,
+            "unsynced bytes without bound: {status:?}"
+        );
         let tasks = running.tasks.len();
         assert!(tasks <= TASKS_MAX, "the applier's queue has no bound: {tasks}");
     }
@@ -145,7 +148,7 @@ impl World {
                 running.tasks.extend(split(batch).into_iter().map(Task::Apply));
             }
             Action::Durable { commit } => self.task(member, Task::Durable(commit)),
-            Action::SendSnapshot(message) => self.task(member, Task::SendSnapshot(message)),
+            Action::SendSnapshot(message) => self.task(member, Task::SendSnapshot(Box::new(message))),
             Action::Reply(ticket, outcome) => self.node_replied(member, ticket, &outcome),
             Action::ReadReady(tickets) => tickets.into_iter().for_each(|ticket| self.read(member, ticket)),
             Action::RoleChanged { role: node::Role::Leader, term, .. } => {
@@ -253,7 +256,7 @@ impl World {
         let output = match task {
             Task::Apply(batch) => applier.apply(batch, local),
             Task::Durable(commit) => applier.durable(commit, local),
-            Task::SendSnapshot(message) => applier.send_snapshot(message, local),
+            Task::SendSnapshot(message) => applier.send_snapshot(*message, local),
             Task::Wake => applier.wake(local),
         };
         self.take(member, output);
@@ -368,7 +371,9 @@ impl World {
             .map(|peer| VersionReport {
                 member: self.slots[peer].id,
                 server: version.filter(|_| {
-                    self.slots[peer].running.is_some() && self.network.passes(member, peer) && self.network.passes(peer, member)
+                    self.slots[peer].running.is_some()
+                        && self.network.passes(member, peer)
+                        && self.network.passes(peer, member)
                 }),
             })
             .collect();
@@ -383,7 +388,7 @@ impl World {
         // A forwarded proposal that came twice would be two proposals.
         let may_double = message.msg_type != MessageType::MsgProp as i32;
         for delay in self.network.arrivals(&mut self.rng, may_double) {
-            self.schedule.after(delay, Happening::Deliver { to, message: message.clone() });
+            self.schedule.after(delay, Happening::Deliver { to, message: Box::new(message.clone()) });
         }
     }
 
@@ -393,7 +398,7 @@ impl World {
         if slot.is_paused(now) {
             // Some of it waits in buffers, some is lost.
             if let Some(until) = slot.paused_until.filter(|_| self.rng.permille(500)) {
-                self.schedule.at(until, Happening::Deliver { to, message });
+                self.schedule.at(until, Happening::Deliver { to, message: Box::new(message) });
             }
             return;
         }
@@ -466,9 +471,4 @@ fn split(batch: ApplyBatch) -> Vec<ApplyBatch> {
     }
     parts.retain(|part| part.snapshot.is_some() || !part.entries.is_empty());
     parts
-}
-
-/// Keeps the compiler honest about what a crash drops.
-pub fn forget(running: Running) -> Vec<usize> {
-    running.waiting.into_values().collect()
 }

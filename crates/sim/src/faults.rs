@@ -70,7 +70,7 @@ impl World {
     /// As [`World::crash`], to start again after `delay`.
     pub fn crash_for(&mut self, member: usize, power: bool, delay: Duration) {
         let slot = &mut self.slots[member];
-        let waiting = slot.running.take().map(crate::drive::forget);
+        let waiting = slot.running.take().map(|running| running.waiting.into_values());
         slot.disk = if power { slot.disk.power_loss() } else { slot.disk.kill() };
         slot.incarnation += 1;
         self.figures.crashes += 1;

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use disk::{Disk, MemDisk};
 use mvcc::watch::{Hub, HubConfig};
-use node::{
-    ApplyBatch, Batch, BootError, BootOptions, Booted, CommitJob, Config, InitialMember, Now, boot,
-};
+use node::{ApplyBatch, Batch, BootError, BootOptions, Booted, CommitJob, Config, InitialMember, Now, boot};
 use proto::raftpb::Message;
 
 use crate::options::Options;
@@ -21,7 +19,7 @@ use crate::options::Options;
 pub enum Task {
     Apply(ApplyBatch),
     Durable(u64),
-    SendSnapshot(Message),
+    SendSnapshot(Box<Message>),
     Wake,
 }
 
@@ -85,7 +83,8 @@ impl Slot {
         let booted = boot(self.boot_options(options, cluster), self.local(now))?;
         assert_eq!(booted.member_id, self.id, "ids follow from names and token");
         let view = booted.reader.view();
-        let hub = Hub::new(view.kv(), HubConfig { stream_bytes_max: 4 << 10, slice_revisions: 10, ..HubConfig::default() });
+        let hub =
+            Hub::new(view.kv(), HubConfig { stream_bytes_max: 4 << 10, slice_revisions: 10, ..HubConfig::default() });
         drop(view);
         self.running = Some(Running {
             booted,

@@ -31,7 +31,7 @@ pub enum Inside {
 #[derive(Debug)]
 pub enum Happening {
     Inside { member: usize, incarnation: u32, what: Inside },
-    Deliver { to: usize, message: Message },
+    Deliver { to: usize, message: Box<Message> },
     DeliverSnapshot { from: usize, to: usize, message: Box<Message>, db: Vec<u8> },
     SnapshotFate { from: usize, peer: u64, failed: bool },
     Client { client: usize },
@@ -159,7 +159,7 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Inside { member, incarnation, what } => self.inside(member, incarnation, what),
-            Happening::Deliver { to, message } => self.deliver(to, message),
+            Happening::Deliver { to, message } => self.deliver(to, *message),
             Happening::DeliverSnapshot { from, to, message, db } => self.deliver_snapshot(from, to, *message, &db),
             Happening::SnapshotFate { from, peer, failed } => {
                 self.hand(from, node::Event::SnapshotReport { peer, failed });

@@ -206,7 +206,8 @@ impl Member {
     }
 
     pub fn put(&mut self, key: &str, value: &str, lease: i64) -> Reply {
-        let put = PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), lease, ..Default::default() };
+        let put =
+            PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), lease, ..Default::default() };
         self.call(InternalRaftRequest { put: Some(put), ..Default::default() })
     }
 

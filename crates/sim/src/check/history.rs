@@ -61,7 +61,10 @@ impl History {
             }
             Answer::Refused { revision } => (*revision, false),
         };
-        assert!(revision >= floor, "stale: answered at revision {revision}, {floor} was seen before the request: {answer:?}");
+        assert!(
+            revision >= floor,
+            "stale: answered at revision {revision}, {floor} was seen before the request: {answer:?}"
+        );
         assert!(!wrote || revision > floor, "a write at revision {revision} began after {floor} was seen: {answer:?}");
         assert!(revision <= model.revision, "revision {revision} is ahead of what is committed, {}", model.revision);
         self.highest = self.highest.max(revision);
@@ -75,8 +78,10 @@ impl History {
 
 fn check_range(request: &RangeRequest, kvs: &[KeyValue], revision: i64, model: &Model) {
     let expected = model.range(request, revision);
-    let got: Vec<_> =
-        kvs.iter().map(|kv| (kv.key.clone(), kv.mod_revision, kv.value.clone(), kv.create_revision, kv.version)).collect();
+    let got: Vec<_> = kvs
+        .iter()
+        .map(|kv| (kv.key.clone(), kv.mod_revision, kv.value.clone(), kv.create_revision, kv.version))
+        .collect();
     let expected: Vec<_> = expected
         .into_iter()
         .map(|(key, v)| (key, v.revision, v.value.unwrap_or_default(), v.create, v.version))

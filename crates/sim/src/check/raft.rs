@@ -43,7 +43,10 @@ impl Consensus {
                 continue;
             }
             if let Some(found) = term_at(index) {
-                assert_eq!(found, committed.term, "leader completeness: term of entry {index} at leader {member} of {term}");
+                assert_eq!(
+                    found, committed.term,
+                    "leader completeness: term of entry {index} at leader {member} of {term}"
+                );
             }
         }
         // What lies before the first entry in memory is in a snapshot; what lies behind the last one is missing.

@@ -44,7 +44,11 @@ impl WatchCheck {
 
     /// The watcher was ended because what it wants is compacted: it begins anew behind that.
     pub fn compacted(&mut self, compact_revision: i64, model: &Model) {
-        assert!(compact_revision <= model.compacted, "compacted at {compact_revision}, the model at {}", model.compacted);
+        assert!(
+            compact_revision <= model.compacted,
+            "compacted at {compact_revision}, the model at {}",
+            model.compacted
+        );
         assert!(self.next <= compact_revision, "nothing that watcher wants from {} is compacted", self.next);
         self.next = compact_revision + 1;
     }
