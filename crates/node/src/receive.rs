@@ -8,6 +8,10 @@ use std::sync::Arc;
 use disk::{Disk, File, Open};
 use wal::{MemberDir, SnapFiles};
 
+/// Databases that may wait to be installed. A log that hangs must not let the disk fill with them; those that wait may
+/// not be removed, because a snapshot record in the log can depend on each of them.
+const WAITING_MAX: usize = 4;
+
 /// A database that is being received.
 pub struct ReceivingDb {
     disk: Arc<dyn Disk>,
@@ -19,8 +23,13 @@ pub struct ReceivingDb {
 }
 
 impl ReceivingDb {
-    /// Begins to receive the database of the snapshot at `index`; `n` tells it from others under way.
+    /// Begins to receive the database of the snapshot at `index`; `n` tells it from others under way. Errs with
+    /// `ResourceBusy` while too many wait to be installed: the sender tries again later.
     pub fn begin(disk: Arc<dyn Disk>, dir: &MemberDir, index: u64, n: u64) -> io::Result<Self> {
+        if received_dbs(disk.as_ref(), dir)?.len() >= WAITING_MAX {
+            let reason = "too many snapshots wait to be installed";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, reason));
+        }
         let temporary = dir.receiving(n);
         let file = disk.open(&temporary, Open::Create { mode: 0o600 })?;
         file.set_len(0)?;
@@ -50,4 +59,11 @@ impl ReceivingDb {
     pub fn abort(self) -> io::Result<()> {
         self.disk.remove_file(&self.temporary)
     }
+}
+
+/// The received databases that lie in the directory, by the index of their snapshot, with their paths.
+pub(crate) fn received_dbs(disk: &dyn Disk, dir: &MemberDir) -> io::Result<Vec<(u64, PathBuf)>> {
+    let snap = dir.snap();
+    let index_of = |name: &String| u64::from_str_radix(name.strip_suffix(".snap.db")?, 16).ok();
+    Ok(disk.list(&snap)?.iter().filter_map(|name| Some((index_of(name)?, snap.join(name)))).collect())
 }

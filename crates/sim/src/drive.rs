@@ -444,7 +444,8 @@ impl World {
         let done = ReceivingDb::begin(disk, &running.booted.dir, index, self.figures.snapshots_sent)
             .and_then(|mut receiving| receiving.write(db).map(|()| receiving))
             .and_then(ReceivingDb::finish);
-        if done.is_err() {
+        // Otherwise too many wait already, and the sender will try again.
+        if done.is_err() && self.slots[to].disk.is_cut() {
             self.disk_failed(to);
         }
         done.is_ok()

@@ -142,7 +142,10 @@ mod tests {
         );
         assert!(own_founder(&one, "m1", &["http://a:1".into()]).is_ok());
         let error = own_founder(&one, "m1", &["http://a:1".into(), "http://c:1".into()]).unwrap_err().to_string();
-        assert_eq!(error, "--initial-advertise-peer-urls has http://c:1 but missing from --initial-cluster=m1=http://a:1");
+        assert_eq!(
+            error,
+            "--initial-advertise-peer-urls has http://c:1 but missing from --initial-cluster=m1=http://a:1"
+        );
     }
 
     #[test]

@@ -107,7 +107,9 @@ impl BootOptions {
     }
 }
 
-/// Removes old log segments and snapshot files, on any thread; blocks on the disk.
+/// Removes old log segments and snapshot files, on any thread; blocks on the disk. Databases received with snapshots are
+/// not counted, unlike in etcd: one that waits to be installed may be the only one that fits the log. They go when they
+/// are installed or passed, and there are few of them ([`crate::ReceivingDb`]).
 #[derive(Clone)]
 pub struct Purger {
     disk: Arc<dyn Disk>,
@@ -120,9 +122,7 @@ impl Purger {
     /// One round; gives the paths removed. Each kind of file is counted by itself.
     pub fn purge(&self) -> Result<Vec<PathBuf>, wal::WalError> {
         let mut removed = Vec::new();
-        for (kind, keep) in
-            [(FileKind::SnapDb, self.snapshots_max), (FileKind::Snap, self.snapshots_max), (FileKind::Wal, self.wals_max)]
-        {
+        for (kind, keep) in [(FileKind::Snap, self.snapshots_max), (FileKind::Wal, self.wals_max)] {
             removed.extend(self.dir.purge(self.disk.as_ref(), kind, keep)?);
         }
         Ok(removed)
@@ -186,13 +186,23 @@ pub fn boot(options: BootOptions, now: Now) -> Result<Booted, BootError> {
     let prepared = dir.prepare(options.disk.as_ref())?;
     let modes = prepared.open_modes.into_iter().map(|(path, mode)| Note::OpenMode { path, mode });
     let mut notes: Vec<Note> = modes.chain(prepared.removed.into_iter().map(|path| Note::Removed { path })).collect();
-    let has_log = wal::exists(options.disk.as_ref(), dir.wal())
-        .map_err(|source| BootError::Io { what: "cannot list", path: dir.wal().to_owned(), source })?;
-    let found = if has_log { restart::restart(&options, &dir, &mut notes)? } else { bootstrap::bootstrap(&options, &dir)? };
+    let has_log = wal::exists(options.disk.as_ref(), dir.wal()).map_err(|source| BootError::Io {
+        what: "cannot list",
+        path: dir.wal().to_owned(),
+        source,
+    })?;
+    let found =
+        if has_log { restart::restart(&options, &dir, &mut notes)? } else { bootstrap::bootstrap(&options, &dir)? };
     assemble(options, dir, found, notes, now)
 }
 
-fn assemble(options: BootOptions, dir: MemberDir, found: Found, notes: Vec<Note>, now: Now) -> Result<Booted, BootError> {
+fn assemble(
+    options: BootOptions,
+    dir: MemberDir,
+    found: Found,
+    notes: Vec<Note>,
+    now: Now,
+) -> Result<Booted, BootError> {
     let Found { member_id, cluster_id, wal, hard_state, log, state, state_options, fresh } = found;
     let ids = Arc::new(RequestIds::new(member_id, now.unix_millis));
     let reader = state.reader();
@@ -206,7 +216,8 @@ fn assemble(options: BootOptions, dir: MemberDir, found: Found, notes: Vec<Note>
     let durable_commit = hard_state.commit;
     let request_timeout = options.node.request_timeout();
     let snapshot_count = options.node.snapshot_count;
-    let start = Start { id: member_id, config: options.node, ids: ids.clone(), log, hard_state, applied, seed: options.seed };
+    let start =
+        Start { id: member_id, config: options.node, ids: ids.clone(), log, hard_state, applied, seed: options.seed };
     let node = Node::new(start, now).map_err(BootError::Log)?;
     let applier_options = ApplierOptions {
         ids: ids.clone(),

@@ -10,6 +10,7 @@ use wal::{Contents, MemberDir, Opened, SnapFiles, Wal, WalError};
 
 use super::{BootError, BootOptions, Found, Note, force_new, install_received_db};
 use crate::node::Log;
+use crate::receive::received_dbs;
 
 /// Where the log is read from: the newest snapshot file that the log knows, or else the newest record alone.
 struct Base {
@@ -50,6 +51,7 @@ pub(super) fn restart(options: &BootOptions, dir: &MemberDir, notes: &mut Vec<No
         state_options.snapshot_conf_state = base.record.conf_state.clone();
     }
     let state = open_state(&state_options, dir, &base, db_existed, notes)?;
+    remove_received_dbs(disk, dir, notes)?;
     let (log, contents, wal) = finish(options, state.conf_state(), base, contents, wal, &state, notes)?;
     Ok(Found {
         member_id: identity.node_id,
@@ -100,8 +102,11 @@ fn open_state(
     let received = SnapFiles::new(options.disk.clone(), &dir.snap()).received_db(snapshot_index);
     if exists(options.disk.as_ref(), &received)? {
         drop(state);
-        install_received_db(options.disk.as_ref(), &received, &options.db_path)
-            .map_err(|source| BootError::Io { what: "cannot install", path: received, source })?;
+        install_received_db(options.disk.as_ref(), &received, &options.db_path).map_err(|source| BootError::Io {
+            what: "cannot install",
+            path: received,
+            source,
+        })?;
         notes.push(Note::InstalledDb { index: snapshot_index });
         return open();
     }
@@ -116,6 +121,17 @@ fn open_state(
     }
     notes.push(Note::DbWithoutEntries { snapshot_index });
     Ok(state)
+}
+
+/// What was received and is not the present database is of no use to anyone: the log does not know of its snapshot, or
+/// has passed it.
+fn remove_received_dbs(disk: &dyn Disk, dir: &MemberDir, notes: &mut Vec<Note>) -> Result<(), BootError> {
+    let failed = |what| move |source| BootError::Io { what, path: dir.snap(), source };
+    for (_, path) in received_dbs(disk, dir).map_err(failed("cannot list"))? {
+        disk.remove_file(&path).map_err(failed("cannot remove a received database in"))?;
+        notes.push(Note::Removed { path });
+    }
+    Ok(())
 }
 
 fn finish(
