@@ -49,8 +49,14 @@ pub fn status(disk: Arc<dyn Disk>, path: &Path) -> Result<FileStatus, ToolError>
         let first = format!("page {}: {}", first.page, first.reason);
         return Err(ToolError::Damaged { problems: report.problems.len(), first });
     }
-    let mut status =
-        FileStatus { hash: 0, revision: 0, total_keys: 0, total_pairs: 0, total_size: tx.size(), version: String::new() };
+    let mut status = FileStatus {
+        hash: 0,
+        revision: 0,
+        total_keys: 0,
+        total_pairs: 0,
+        total_size: tx.size(),
+        version: String::new(),
+    };
     for name in tx.buckets()? {
         let Some(bucket) = tx.bucket(&name)? else { continue };
         walk_bucket(&name, &bucket, &mut status)?;
@@ -97,8 +103,8 @@ fn walk_record(
     Ok(())
 }
 
-/// HashKV at `revision` (0 is the newest), equal to what a server on this file answers. Opens the file for writing, as
-/// etcd does.
+/// HashKV at `revision` (0 is the newest), equal to what a server on this file answers. Takes the file's lock, and leaves
+/// it as it was.
 pub fn hash_kv(disk: Arc<dyn Disk>, path: &Path, revision: i64) -> Result<HashKv, ToolError> {
     must_exist(disk.as_ref(), path)?;
     let store = Store::open(disk, path, Options::default())?;

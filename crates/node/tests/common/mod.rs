@@ -9,7 +9,7 @@ use bytes::Bytes;
 use disk::{Disk, MemDisk};
 use node::{
     Action, ApplierError, BootError, BootOptions, Booted, Config, Event, Now, Outcome as NodeOutcome, Output, Proposal,
-    ProposalKind, boot,
+    ProposalKind, ReadySnapshot, boot,
 };
 use prost::Message;
 use proto::etcdserverpb::{
@@ -28,6 +28,7 @@ pub struct Member {
     pub actions: Vec<String>,
     pub events: u64,
     pub stopped: bool,
+    pub snapshots: Vec<ReadySnapshot>,
     /// Whether the disk may fail; then nothing more happens.
     pub may_fail: bool,
     pub failed: bool,
@@ -67,6 +68,7 @@ impl Member {
             actions: Vec::new(),
             events: 0,
             stopped: false,
+            snapshots: Vec::new(),
             may_fail,
             failed: false,
         };
@@ -148,6 +150,7 @@ impl Member {
         while let Some(output) = next.take() {
             self.events += output.events.map_or(0, |batch| batch.events.len() as u64);
             self.replies.extend(output.replies);
+            self.snapshots.extend(output.snapshots);
             let now = self.moment();
             for event in output.driver {
                 self.booted.node.handle(event, now);
@@ -222,6 +225,21 @@ impl Member {
         let output = self.booted.applier.defragment(ticket, self.moment());
         self.take(output);
         self.settle();
+    }
+
+    /// The content of a snapshot taken now.
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        let ticket = self.booted.ids.next();
+        let output = self.booted.applier.snapshot(ticket, self.moment());
+        self.take(output);
+        self.settle();
+        let snapshot = self.snapshots.pop().expect("a snapshot at once");
+        let mut chunks = snapshot.source.stream();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = chunks.next_chunk().expect("a disk that works") {
+            bytes.extend_from_slice(&chunk);
+        }
+        bytes
     }
 
     pub fn delete(&mut self, key: &str) -> Reply {
