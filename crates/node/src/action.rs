@@ -76,13 +76,17 @@ pub enum Outcome {
     /// The conf change is applied, and raft has taken it.
     ConfChanged(Result<state::Outcome, state::ApplyError>),
     /// The lease starts anew with this many seconds; `None` where it is unknown (answered with TTL 0).
-    LeaseRenewed { ttl_secs: Option<i64> },
+    LeaseRenewed {
+        ttl_secs: Option<i64>,
+    },
     /// Whole seconds left (0 or below while expired) and granted; `None` where the lease is unknown.
     LeaseTimeLeft(Option<LeaseTime>),
     Leases(Vec<i64>),
     LeaderMoved,
     /// Only the leader can answer; it is this member (0 unknown).
-    AskLeader { leader: u64 },
+    AskLeader {
+        leader: u64,
+    },
 }
 
 /// The time of a lease, in seconds.

@@ -88,7 +88,9 @@ impl Compactor {
     fn look_every(&self) -> Option<Duration> {
         match self.mode {
             AutoCompaction::Off => None,
-            AutoCompaction::Periodic(period) => Some((interval(period) / LOOKS_PER_INTERVAL).max(Duration::from_nanos(1))),
+            AutoCompaction::Periodic(period) => {
+                Some((interval(period) / LOOKS_PER_INTERVAL).max(Duration::from_nanos(1)))
+            }
             AutoCompaction::Revision(_) => Some(REVISION_INTERVAL),
         }
     }

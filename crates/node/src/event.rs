@@ -99,10 +99,18 @@ pub struct Persisted {
 /// A change of the leases, in the order of the entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseChange {
-    Granted { id: i64, ttl_secs: i64 },
-    Revoked { id: i64 },
+    Granted {
+        id: i64,
+        ttl_secs: i64,
+    },
+    Revoked {
+        id: i64,
+    },
     /// The remaining time was recorded; 0 means the whole TTL.
-    Checkpointed { id: i64, remaining_secs: i64 },
+    Checkpointed {
+        id: i64,
+        remaining_secs: i64,
+    },
 }
 
 /// A conf change entry past the applier.

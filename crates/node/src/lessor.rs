@@ -239,7 +239,12 @@ impl Lessor {
     /// Renewals leave void entries behind; once they outnumber the leases by far the queue is made anew.
     fn drop_void_queue_entries(&mut self) {
         if self.ends.len() > 64 + 4 * self.leases.len() {
-            self.ends = self.leases.iter().filter(|(_, l)| l.ends.is_some()).map(|(id, l)| Reverse((l.queued_for, *id))).collect();
+            self.ends = self
+                .leases
+                .iter()
+                .filter(|(_, l)| l.ends.is_some())
+                .map(|(id, l)| Reverse((l.queued_for, *id)))
+                .collect();
         }
         if self.checkpoints.len() > 64 + 4 * self.leases.len() {
             let mut seen = std::collections::BTreeSet::new();

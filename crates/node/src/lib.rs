@@ -23,13 +23,13 @@ mod requests;
 pub mod restore;
 
 pub use action::{Action, ApplyBatch, Batch, LeaseTime, Outcome, Role, SnapshotRecord};
+pub use applier::{Applier, ApplierError, CommitDone, CommitJob, Observer, Output, ReadySnapshot, SnapshotTo};
+pub use boot::{BootError, BootOptions, Booted, InitialMember, Note, Purger, boot};
 pub use config::{AutoCompaction, Config};
 pub use event::{
     Applied, AppliedConfChange, Event, LeaseChange, Now, Persisted, Proposal, ProposalKind, Ticket, VersionReport,
 };
 pub use ids::{RequestIds, cluster_id, member_id};
-pub use applier::{Applier, ApplierError, CommitDone, CommitJob, Output, ReadySnapshot, SnapshotTo};
-pub use boot::{BootError, BootOptions, Booted, InitialMember, Note, Purger, boot};
 pub use log_writer::{LogError, LogWriter};
 pub use node::{Node, Status};
 pub use receive::ReceivingDb;

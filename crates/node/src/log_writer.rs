@@ -85,7 +85,11 @@ impl LogWriter {
             return Ok(None);
         }
         if self.must_sync {
-            if self.skip_sync { self.wal.flush()? } else { self.wal.sync()? }
+            if self.skip_sync {
+                self.wal.flush()?
+            } else {
+                self.wal.sync()?
+            }
             self.must_sync = false;
             self.durable_commit = self.durable_commit.max(self.wal.hard_state().commit);
         }

@@ -78,18 +78,16 @@ pub(crate) fn lease_revoke(id: u64, lease: i64, auth_revision: Option<u64>) -> B
 
 /// Records the remaining seconds of leases.
 pub(crate) fn lease_checkpoint(id: u64, leases: &[(i64, i64)]) -> Bytes {
-    let checkpoints = leases.iter().map(|(id, remaining)| LeaseCheckpoint { id: *id, remaining_ttl: *remaining }).collect();
+    let checkpoints =
+        leases.iter().map(|(id, remaining)| LeaseCheckpoint { id: *id, remaining_ttl: *remaining }).collect();
     let checkpoint = LeaseCheckpointRequest { checkpoints };
     encode(id, InternalRaftRequest { lease_checkpoint: Some(checkpoint), ..InternalRaftRequest::default() })
 }
 
 /// Raises the alarm that this member's database is over its quota.
 pub(crate) fn no_space(id: u64, member: u64) -> Bytes {
-    let alarm = AlarmRequest {
-        action: AlarmAction::Activate as i32,
-        member_id: member,
-        alarm: AlarmType::Nospace as i32,
-    };
+    let alarm =
+        AlarmRequest { action: AlarmAction::Activate as i32, member_id: member, alarm: AlarmType::Nospace as i32 };
     encode(id, InternalRaftRequest { alarm: Some(alarm), ..InternalRaftRequest::default() })
 }
 

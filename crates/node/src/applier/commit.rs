@@ -39,6 +39,11 @@ enum Done {
 }
 
 impl CommitJob {
+    /// Whether the job writes changes; others give space back, or only write a snapshot file.
+    pub fn is_commit(&self) -> bool {
+        matches!(self.0, Work::Commit { commit: Some(_), .. })
+    }
+
     /// Commits and, after that, writes the snapshot file that rides on it. Blocks on the disk. A failure stops the
     /// member.
     pub fn run(self) -> Result<CommitDone, ApplierError> {
@@ -82,6 +87,8 @@ pub(super) struct Commits {
     defragment: Vec<Ticket>,
     shrink: bool,
     shrink_waiters: Vec<Ticket>,
+    /// The member stops: no space is given back any more.
+    stopping: bool,
     hashed: BTreeSet<u64>,
 }
 
@@ -99,6 +106,7 @@ impl Commits {
             defragment: Vec::new(),
             shrink: false,
             shrink_waiters: Vec::new(),
+            stopping: false,
             hashed: BTreeSet::new(),
         }
     }
@@ -117,9 +125,10 @@ impl Commits {
         self.dirty_since.get_or_insert(now);
     }
 
-    /// The next commit shall not wait for its time.
-    pub fn hurry(&mut self) {
+    /// One last commit.
+    pub fn stop(&mut self) {
         self.hurry = true;
+        self.stopping = true;
     }
 
     pub fn hurry_if_full(&mut self, full: bool) {
@@ -275,7 +284,7 @@ impl Applier {
     }
 
     fn shrink(&mut self, out: &mut Output) {
-        if !self.commits.shrink {
+        if !self.commits.shrink || self.commits.stopping {
             return;
         }
         match self.state.shrink_step(SHRINK_PAGES) {

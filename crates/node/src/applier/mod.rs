@@ -6,6 +6,7 @@
 mod commit;
 mod effects;
 mod install;
+mod observer;
 mod peek;
 
 use std::collections::VecDeque;
@@ -22,8 +23,9 @@ use wal::SnapFiles;
 
 use self::commit::Commits;
 pub use self::commit::{CommitDone, CommitJob};
-pub(crate) use self::install::lease_changes;
 use self::effects::Held;
+pub(crate) use self::install::lease_changes;
+pub use self::observer::Observer;
 use self::peek::peek;
 use crate::action::ApplyBatch;
 use crate::event::{Applied, Event, Now, Ticket};
@@ -114,10 +116,17 @@ pub struct Applier {
     migrate_at: Duration,
     /// The newest release whose kind of entry is in the log since the last snapshot.
     newest_entry: Version,
+    observer: Box<dyn Observer>,
 }
 
 impl Applier {
-    pub(crate) fn new(state: State, options: ApplierOptions, snapshot_index: u64, durable_commit: u64, now: Now) -> Self {
+    pub(crate) fn new(
+        state: State,
+        options: ApplierOptions,
+        snapshot_index: u64,
+        durable_commit: u64,
+        now: Now,
+    ) -> Self {
         Self {
             commits: Commits::new(snapshot_index, durable_commit),
             state,
@@ -129,7 +138,13 @@ impl Applier {
             sweep_at: Some(now.monotonic),
             migrate_at: now.monotonic,
             newest_entry: Version::V3_0,
+            observer: Box::new(observer::Nobody),
         }
+    }
+
+    /// Tells this observer of everything from now on.
+    pub fn observe(&mut self, observer: Box<dyn Observer>) {
+        self.observer = observer;
     }
 
     /// Applies a batch in order and publishes it once.
@@ -198,7 +213,7 @@ impl Applier {
     /// [`crate::Action::Stopped`], run the jobs it and [`Self::committed`] give until there is none.
     pub fn stop(&mut self, now: Now) -> Result<Output, ApplierError> {
         let mut out = Output::default();
-        self.commits.hurry();
+        self.commits.stop();
         self.advance_commits(now, &mut out)?;
         Ok(out)
     }
@@ -216,6 +231,9 @@ impl Applier {
     fn run(&mut self, now: Now) -> Result<Output, ApplierError> {
         let mut out = Output::default();
         let mut batch = effects::Batch::default();
+        if !self.queue.is_empty() {
+            self.observer.applying();
+        }
         while let Some(item) = self.queue.pop_front() {
             if let Err(item) = self.run_item(item, &mut batch, &mut out, now)? {
                 self.queue.push_front(item);
@@ -228,7 +246,6 @@ impl Applier {
     }
 
     /// Applies one item; gives it back where it has to wait.
-    #[expect(clippy::result_large_err, reason = "the item goes back where it came from")]
     fn run_item(
         &mut self,
         item: Item,
@@ -266,6 +283,7 @@ impl Applier {
         }
         let answer = if self.options.ids.is_own(peek.id) { Answer::Wanted } else { Answer::Unwanted };
         let applied = self.state.apply_for(&entry, answer)?;
+        self.observer.applied(&entry, &applied);
         self.sort_effects(applied, batch, out, now);
         Ok(Ok(()))
     }
@@ -287,7 +305,10 @@ impl Applier {
     }
 
     fn sweep(&mut self, now: Duration) -> Result<(), ApplierError> {
-        match self.state.sweep(self.options.compaction_batch_limit)? {
+        self.observer.sweeping();
+        let progress = self.state.sweep(self.options.compaction_batch_limit)?;
+        self.observer.swept(progress, self.state.swept_records(), self.state.image());
+        match progress {
             mvcc::SweepProgress::Idle => self.sweep_at = None,
             mvcc::SweepProgress::More => self.sweep_at = Some(now + self.options.compaction_sleep),
             mvcc::SweepProgress::Finished { revision } => {
@@ -305,7 +326,8 @@ impl Applier {
         self.migrate_at = now + MIGRATION_INTERVAL;
         let cluster = self.state.versions().cluster.filter(|version| *version > Version::V3_0);
         let done = cluster.map(|target| self.state.migrate_storage(target, self.newest_entry));
-        if let Some(Migration::Done { .. }) = done {
+        if let (Some(Migration::Done { .. }), Some(version)) = (done, cluster) {
+            self.observer.migrated(version);
             self.commits.touched(now);
         }
     }

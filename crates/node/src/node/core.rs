@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use proto::raftpb::{
-    ConfChange, ConfState, Entry, HardState, Message, MessageType, Snapshot, SnapshotMetadata,
-};
+use proto::raftpb::{ConfChange, ConfState, Entry, HardState, Message, MessageType, Snapshot, SnapshotMetadata};
 use raft::{LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, MemoryStorage, RawNode, RoleName, SnapshotStatus, Storage};
 
 use crate::action::Role;
@@ -68,7 +66,14 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub fn new(id: u64, config: &Config, log: Log, hard_state: HardState, applied: u64, seed: u64) -> Result<Self, String> {
+    pub fn new(
+        id: u64,
+        config: &Config,
+        log: Log,
+        hard_state: HardState,
+        applied: u64,
+        seed: u64,
+    ) -> Result<Self, String> {
         let conf_state = log.conf_state.clone();
         let mut storage = MemoryStorage::with_conf_state(conf_state.clone());
         if log.index > 0 {
@@ -79,7 +84,10 @@ impl Core {
         storage.append(&log.entries).map_err(|error| error.to_string())?;
         let last = storage.last_index();
         if hard_state.commit > last {
-            return Err(format!("tocommit({}) is out of range [lastIndex({last})]. Was the raft log corrupted, truncated, or lost?", hard_state.commit));
+            return Err(format!(
+                "tocommit({}) is out of range [lastIndex({last})]. Was the raft log corrupted, truncated, or lost?",
+                hard_state.commit
+            ));
         }
         storage.set_hard_state(hard_state);
         let raft_config = raft::Config {
@@ -224,7 +232,7 @@ impl Core {
         };
         let told = (role, status.hard_state.term, status.soft_state.leader);
         let before = std::mem::replace(&mut self.told, told);
-        (before != told).then(|| SoftChange { role, leader: told.2, term_changed: before.1 != told.1 })
+        (before != told).then_some(SoftChange { role, leader: told.2, term_changed: before.1 != told.1 })
     }
 
     fn persist(&mut self, message: Message) -> Persist {
@@ -280,7 +288,8 @@ impl Core {
         }
         // The snapshot says where a peer starts that needs what is dropped here; its content is made when it is sent.
         let conf_state = Some(self.conf_state.clone());
-        let done = storage.create_snapshot(self.applied, conf_state, Bytes::new()).and_then(|_| storage.compact(target));
+        let done =
+            storage.create_snapshot(self.applied, conf_state, Bytes::new()).and_then(|_| storage.compact(target));
         debug_assert!(done.is_ok(), "applied entries are in the log: {done:?}");
     }
 }

@@ -57,7 +57,9 @@ pub(super) struct Publication {
 pub(super) enum Stopping {
     HandingOver,
     /// All there is to sync has gone to the log writer.
-    Syncing { seq: u64 },
+    Syncing {
+        seq: u64,
+    },
     Stopped,
 }
 
@@ -142,6 +144,7 @@ impl Node {
             return;
         }
         for lease in self.lessor.expired(now) {
+            self.counters.leases_expired += 1;
             let id = self.ids.next();
             let data = requests::lease_revoke(id, lease, self.applied.auth_revision);
             self.propose_own(data, id, ProposalKind::LeaseExpiry, now);

@@ -64,7 +64,9 @@ impl Rules<'_> {
         let promotion = is_promotion(change);
         match ConfChangeType::try_from(change.change_type) {
             Ok(ConfChangeType::ConfChangeAddNode) if promotion => self.check_promotion(change.node_id),
-            Ok(ConfChangeType::ConfChangeAddNode) => self.check_new_voter().and_then(|()| self.check_connected_to_add()),
+            Ok(ConfChangeType::ConfChangeAddNode) => {
+                self.check_new_voter().and_then(|()| self.check_connected_to_add())
+            }
             Ok(ConfChangeType::ConfChangeAddLearnerNode) => self.check_connected_to_add(),
             Ok(ConfChangeType::ConfChangeRemoveNode) => self.check_removal(change.node_id),
             Ok(ConfChangeType::ConfChangeUpdateNode) | Err(_) => Ok(()),

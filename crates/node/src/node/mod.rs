@@ -107,6 +107,7 @@ struct Counters {
     leader_changes: u64,
     reads_slow: u64,
     reads_failed: u64,
+    leases_expired: u64,
 }
 
 /// What the member shows of itself.
@@ -127,6 +128,8 @@ pub struct Status {
     pub leader_changes: u64,
     pub read_indexes_slow: u64,
     pub read_indexes_failed: u64,
+    /// Leases that this member as leader found expired; each once, unless its revocation was lost.
+    pub leases_expired: u64,
     /// Index of the last snapshot recorded.
     pub snapshot_index: u64,
     /// Bytes of entries that are not known to be durable.
@@ -268,6 +271,7 @@ impl Node {
             leader_changes: self.counters.leader_changes,
             read_indexes_slow: self.counters.reads_slow,
             read_indexes_failed: self.counters.reads_failed,
+            leases_expired: self.counters.leases_expired,
             snapshot_index: self.snapshot_index,
             unsynced_bytes: self.in_flight_bytes,
         }

@@ -104,7 +104,8 @@ impl Node {
         }
         let hard_state = hard_state.or(self.lazy_hard_state.take());
         self.lazy_hard_state = None;
-        let batch = Batch { snapshot: snapshot.map(Arc::new), entries: Arc::new(entries), hard_state, ..Batch::default() };
+        let batch =
+            Batch { snapshot: snapshot.map(Arc::new), entries: Arc::new(entries), hard_state, ..Batch::default() };
         self.submit(batch, responses);
     }
 
@@ -161,7 +162,8 @@ impl Node {
             self.actions.push_back(Action::Durable { commit: self.durable_commit });
             return;
         }
-        let on_its_way = self.in_flight.iter().any(|b| b.hard_state.is_some_and(|hard_state| hard_state.commit >= index));
+        let on_its_way =
+            self.in_flight.iter().any(|b| b.hard_state.is_some_and(|hard_state| hard_state.commit >= index));
         if !on_its_way {
             let hard_state = self.lazy_hard_state.take().unwrap_or_else(|| self.core.hard_state());
             self.submit(Batch { hard_state: Some(hard_state), sync: true, ..Batch::default() }, Vec::new());

@@ -166,7 +166,8 @@ impl Env {
         let Some(seq) = done.last().map(|batch| batch.seq) else { return };
         let synced = |batch: &&Batch| batch.sync || !batch.entries.is_empty() || batch.snapshot.is_some();
         if done.iter().any(|batch| synced(&batch) || batch.hard_state.is_some()) {
-            self.commit = done.iter().filter_map(|batch| batch.hard_state).map(|h| h.commit).fold(self.commit, u64::max);
+            self.commit =
+                done.iter().filter_map(|batch| batch.hard_state).map(|h| h.commit).fold(self.commit, u64::max);
         }
         self.handle(Event::Persisted(Persisted { seq, commit: self.commit }));
     }
@@ -197,7 +198,8 @@ impl Env {
         applied.v2_ttl_keys |= case.arg("v2-ttl").is_some();
         applied.over_quota = case.arg("over-quota").is_some();
         if let Some(arg) = case.arg("members") {
-            applied.members = Some(members(&arg.values.iter().map(|id| id.parse().expect("an id")).collect::<Vec<_>>()));
+            applied.members =
+                Some(members(&arg.values.iter().map(|id| id.parse().expect("an id")).collect::<Vec<_>>()));
         }
         self.applied = Applied { conf_changes: Vec::new(), over_quota: false, ..applied.clone() };
         self.handle(Event::Applied(applied));
@@ -282,7 +284,11 @@ fn batch_text(batch: &Batch) -> String {
 }
 
 fn entries_text(entries: &[proto::raftpb::Entry]) -> String {
-    entries.iter().map(|entry| format!("{}/{}{}", entry.term, entry.index, data_text(entry))).collect::<Vec<_>>().join(" ")
+    entries
+        .iter()
+        .map(|entry| format!("{}/{}{}", entry.term, entry.index, data_text(entry)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What is in an entry, as far as the node itself put it there.

@@ -112,14 +112,15 @@ impl Node {
     fn give_up_the_late(&mut self, now: Duration) {
         for late in self.proposals.expire(now) {
             self.counters.proposals_failed += 1;
-            let error = if late.unsent { ClientError::ContextDeadlineExceeded } else { self.lateness(late.started, now) };
+            let error =
+                if late.unsent { ClientError::ContextDeadlineExceeded } else { self.lateness(late.started, now) };
             self.fail(late.ticket, error);
         }
         if let Some(id) = self.reads.retry(now) {
             self.core.read_index(id);
         }
         for ticket in self.reads.expire(now) {
-            self.counters.reads_failed += 1;
+            self.counters.reads_slow += 1;
             self.fail(ticket, ClientError::Timeout);
         }
     }
