@@ -11,6 +11,7 @@ mod member;
 mod model;
 mod network;
 mod options;
+mod post;
 mod rng;
 mod schedule;
 mod watcher;
