@@ -80,7 +80,7 @@ impl Client {
             if !again || attempt >= ATTEMPTS_MAX {
                 return Err(error);
             }
-            if attempt as usize % self.pool.len() == 0 {
+            if (attempt as usize).is_multiple_of(self.pool.len()) {
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
