@@ -1,5 +1,7 @@
 //! The client against a server whose answers the test decides: failover, retries, deadlines, watches and renewals.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 mod fake;
 
 use std::sync::{Arc, Mutex};

@@ -42,7 +42,7 @@ pub fn snapshot_status(call: &Call) -> Result<(), Exit> {
         return Err(Exit::bad_args("snapshot status requires exactly one argument"));
     }
     let printer = printer(call)?;
-    let status = restore::status(disk(), &path(call)).map_err(failed)?;
+    let status = restore::status(disk(), &call.file(0)).map_err(failed)?;
     let figures = FileFigures {
         hash: status.hash,
         revision: status.revision,
@@ -72,7 +72,7 @@ pub fn snapshot_restore(call: &Call) -> Result<(), Exit> {
     let wal_dir = Some(flags.text("wal-dir")).filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let options = RestoreOptions {
         disk: disk(),
-        snapshot: path(call),
+        snapshot: call.file(0),
         initial_cluster: cluster(flags.text("initial-cluster"))?,
         initial_cluster_token: flags.text("initial-cluster-token").to_owned(),
         peer_urls: parse_urls(flags.text("initial-advertise-peer-urls")).map_err(Exit::error)?,
@@ -121,7 +121,7 @@ fn cluster(list: &str) -> Result<Vec<InitialMember>, Exit> {
 /// `hashkv <file>`
 pub fn hash_kv(call: &Call) -> Result<(), Exit> {
     let printer = printer(call)?;
-    let (path, revision) = (path(call), call.flags.int("rev"));
+    let (path, revision) = (call.file(0), call.flags.int("rev"));
     let hash = patiently(lock_patience(call), || restore::hash_kv(disk(), &path, revision));
     let hash = hash.map_err(|error| match error {
         // Offline there is no server whose name could stand in front.
@@ -181,11 +181,6 @@ fn is_locked(error: &ToolError) -> bool {
 
 fn disk() -> Arc<dyn Disk> {
     Arc::new(RealDisk)
-}
-
-fn path(call: &Call) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    PathBuf::from(std::ffi::OsString::from_vec(call.args.first().cloned().unwrap_or_default()))
 }
 
 fn printer(call: &Call) -> Result<Printer, Exit> {

@@ -14,7 +14,10 @@ pub use parse::{Refused, Values, parse_flags};
 pub use suggest::suggestions;
 pub use table::{Args, COMMAND, Command, Flag, Kind, Presence, Program, Run};
 
+use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::exit::Exit;
@@ -32,9 +35,20 @@ pub struct Call {
 }
 
 impl Call {
-    /// An argument as text.
+    /// An argument as text, to be parsed or shown.
     pub fn text(&self, index: usize) -> String {
         self.args.get(index).map(|arg| String::from_utf8_lossy(arg).into_owned()).unwrap_or_default()
+    }
+
+    /// An argument that names a key and must be text.
+    pub fn name(&self, index: usize) -> Result<String, Exit> {
+        let name = self.args.get(index).cloned().unwrap_or_default();
+        String::from_utf8(name).map_err(|_| Exit::bad_args("the name must be UTF-8"))
+    }
+
+    /// An argument as the path of a file.
+    pub fn file(&self, index: usize) -> PathBuf {
+        PathBuf::from(OsString::from_vec(self.args.get(index).cloned().unwrap_or_default()))
     }
 
     /// `etcdctl lease grant`
@@ -45,7 +59,6 @@ impl Call {
 
 /// Runs a program with the arguments of the process.
 pub fn main(program: &'static Program) -> ExitCode {
-    use std::os::unix::ffi::OsStringExt;
     let args: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
     let code = match dispatch(program, args) {
         Ok(()) => 0,

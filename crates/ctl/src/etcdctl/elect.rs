@@ -26,7 +26,7 @@ fn run(call: &Call) -> Result<(), Exit> {
     if call.args.is_empty() || call.args.len() > 2 {
         return Err(Exit::bad_args("elect takes one election name argument and an optional proposal argument"));
     }
-    let (name, listen) = (call.text(0), call.flags.bool("listen"));
+    let (name, listen) = (call.name(0)?, call.flags.bool("listen"));
     match call.args.get(1).cloned() {
         None if !listen => Err(Exit::bad_args("no proposal argument but -l not set")),
         Some(_) if listen => Err(Exit::bad_args("proposal given but -l is set")),

@@ -27,9 +27,9 @@ fn run(call: &Call) -> Result<(), Exit> {
     if call.args.is_empty() {
         return Err(Exit::bad_args("lock takes a lock name argument and an optional command to execute"));
     }
+    let name = call.name(0)?;
     online(call, async |online| {
         let session = Session::open(&online.patient, call.flags.int("ttl")).await?;
-        let name = call.text(0);
         let mut mutex = Mutex::new(&session, &name);
         let outcome = hold(online, &session, &mut mutex, &call.args[1..]).await;
         // Whatever the outcome was, it is what the user should hear of; the lease runs out by itself if this fails.

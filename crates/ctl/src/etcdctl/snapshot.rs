@@ -63,7 +63,7 @@ fn save(call: &Call) -> Result<(), Exit> {
     if call.args.len() != 1 {
         return Err(Exit::bad_args("snapshot save expects one argument <filename>"));
     }
-    let path = PathBuf::from(call.text(0));
+    let path = call.file(0);
     online(call, async |online| {
         let [endpoint] = online.endpoints() else {
             let endpoints = online.endpoints().join(" ");

@@ -54,7 +54,8 @@ fn read<T>(input: &mut impl BufRead, parse: impl Fn(&str) -> Result<T, Exit>) ->
         if line.pop() != Some(b'\n') {
             return Err(invalid("EOF".to_owned()));
         }
-        let line = String::from_utf8_lossy(&line);
+        let line = String::from_utf8(line)
+            .map_err(|_| invalid("input is not UTF-8; write other bytes as \\xNN in double quotes".to_owned()))?;
         let line = line.trim_end_matches('\r');
         if line.is_empty() {
             return Ok(items);
@@ -75,6 +76,7 @@ mod tests {
     fn a_list_ends_with_an_empty_line_and_not_with_the_input() {
         assert_eq!(list("a\nb\n\nc").unwrap(), ["a", "b"]);
         assert_eq!(list("\n").unwrap(), Vec::<String>::new());
+        assert_eq!(read(&mut &b"a\xff\n\n"[..], |_| Ok(())).unwrap_err().code, INVALID_INPUT);
         for cut in ["", "a\n", "a"] {
             assert_eq!(list(cut).unwrap_err(), Exit::new(INVALID_INPUT, "EOF"));
         }

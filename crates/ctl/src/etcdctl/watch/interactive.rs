@@ -28,6 +28,10 @@ pub async fn run(online: &Online) -> Result<(), Exit> {
         let Some(line) = line else {
             return Err(Exit::new(INVALID_INPUT, "error reading watch request line: EOF"));
         };
+        let Ok(line) = String::from_utf8(line) else {
+            eprintln!("Invalid command (not UTF-8; write other bytes as \\xNN in double quotes)");
+            continue;
+        };
         match read(&line, &FromEnv::read())? {
             Line::Watch(plan) => {
                 let (ask, asked) = mpsc::channel(16);
@@ -47,7 +51,7 @@ pub async fn run(online: &Online) -> Result<(), Exit> {
 }
 
 /// Standard input by lines, read on a thread of its own: a terminal cannot be waited for otherwise.
-fn lines() -> mpsc::Receiver<String> {
+fn lines() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();
@@ -56,7 +60,7 @@ fn lines() -> mpsc::Receiver<String> {
             if input.read_until(b'\n', &mut line).is_err() || line.pop() != Some(b'\n') {
                 return;
             }
-            if sender.blocking_send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            if sender.blocking_send(line).is_err() {
                 return;
             }
         }
