@@ -48,7 +48,7 @@ impl World {
         let stall = if long { LONG_STALL } else { Duration::from_millis(self.rng.between(50, 3000)) };
         self.slots[member].sync_stalled_until = self.schedule.now() + stall;
         if long {
-            self.schedule.after(Duration::ZERO, Happening::Flood { member, left: 300 });
+            self.schedule.after(Duration::ZERO, Happening::Flood { member, left: 1000 });
         }
     }
 
@@ -134,10 +134,10 @@ impl World {
 
     /// Many proposals without waiting for answers, while the disk hangs.
     pub fn flood(&mut self, member: usize, left: u32) {
-        if left == 0 || self.faults_over {
+        if left == 0 {
             return;
         }
-        self.schedule.after(Duration::from_millis(10), Happening::Flood { member, left: left - 1 });
+        self.schedule.after(Duration::from_millis(50), Happening::Flood { member, left: left - 1 });
         let Some(running) = &self.slots[member].running else { return };
         if self.slots[member].is_paused(self.schedule.now()) {
             return;
@@ -157,10 +157,8 @@ impl World {
         self.network.heal();
         self.network.loss_permille = 0;
         self.network.duplicate_permille = 0;
-        let now = self.schedule.now();
         for member in 0..self.slots.len() {
             let slot = &mut self.slots[member];
-            slot.sync_stalled_until = now;
             slot.paused_until = None;
             if slot.disk.is_cut() {
                 self.crash(member, true);

@@ -135,7 +135,10 @@ impl World {
         }
         self.schedule.after(Duration::from_millis(500), Happening::Fault);
         self.schedule.at(self.options.faults_for, Happening::FaultsEnd);
-        let calm_end = self.options.faults_for + CALM;
+        self.run_until(self.options.faults_for);
+        // A disk that hangs goes on hanging, while the others work and memory must not grow.
+        let stalls = self.slots.iter().map(|slot| slot.sync_stalled_until);
+        let calm_end = stalls.fold(self.options.faults_for, Duration::max) + CALM;
         self.run_until(calm_end);
         self.closing = true;
         self.run_until(calm_end + END);
