@@ -144,7 +144,7 @@ impl World {
         self.run_until(calm_end + END);
         // Leases go on ending: there may be an entry under way at any moment.
         let mut end = calm_end + END;
-        while !self.is_settled() && end < calm_end + END * 2 {
+        while !self.is_settled() && end < calm_end + END * 12 {
             end += Duration::from_millis(100);
             self.run_until(end);
         }
