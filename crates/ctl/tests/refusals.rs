@@ -22,11 +22,9 @@ fn seen(output: &Output) -> (Option<i32>, String, String) {
 fn help_goes_to_stdout_and_refusals_to_stderr() {
     let (code, out, err) = seen(&etcdctl(&["get", "--help"], &[]));
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    assert!(
-        out.starts_with(
-            "Gets the key or a range of keys\n\nUsage:\n  etcdctl get [options] <key> [range_end] [flags]\n"
-        )
-    );
+    assert!(out.starts_with(
+        "Reads a key, or all keys of a range\n\nUsage:\n  etcdctl get [options] <key> [range_end] [flags]\n"
+    ));
     assert!(
         out.ends_with("Use \"etcdctl options\" for a list of global command-line options (applies to all commands).\n")
     );

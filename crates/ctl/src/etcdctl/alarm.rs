@@ -11,10 +11,10 @@ use crate::print::Answer;
 
 pub const COMMAND: Command = Command {
     name: "alarm",
-    short: "Alarm related commands",
+    short: "Shows and clears alarms",
     subs: &[
-        Command { name: "list", short: "Lists all alarms", run: Some(list), ..crate::cli::COMMAND },
-        Command { name: "disarm", short: "Disarms all alarms", run: Some(disarm), ..crate::cli::COMMAND },
+        Command { name: "list", short: "Shows the alarms of all members", run: Some(list), ..crate::cli::COMMAND },
+        Command { name: "disarm", short: "Clears the alarms of all members", run: Some(disarm), ..crate::cli::COMMAND },
     ],
     ..crate::cli::COMMAND
 };

@@ -11,7 +11,7 @@ use crate::go::parse_int;
 pub const COMMAND: Command = Command {
     name: "compaction",
     args_text: "[options] <revision>",
-    short: "Compacts the event history in etcd",
+    short: "Forgets the history before a revision",
     flags: &[Flag::bool("physical", "wait until all old revisions are physically removed")],
     run: Some(run),
     ..crate::cli::COMMAND

@@ -16,9 +16,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 pub const COMMAND: Command = Command {
     name: "defrag",
-    short: "Defragments the storage of the etcd members with given endpoints",
+    short: "Has each endpoint rewrite its database file densely",
     flags: &[
-        Flag::bool("cluster", "use all endpoints from the cluster member list"),
+        Flag::bool("cluster", "ask for the members first, and use the endpoints of all of them"),
         Flag::text("data-dir", "", "defragment a data directory that is not in use").hidden(),
     ],
     run: Some(run),

@@ -15,16 +15,16 @@ use crate::print::Answer;
 const SECOND_THOUGHTS: Duration = Duration::from_secs(2);
 
 pub const FLAGS: &[Flag] = &[
-    Flag::bool("prefix", "delete keys with matching prefix"),
-    Flag::bool("from-key", "delete keys that are greater than or equal to the given key"),
-    Flag::bool("prev-kv", "return deleted key-value pairs"),
-    Flag::bool("range", "delete a range of keys without delay"),
+    Flag::bool("prefix", "delete all keys that begin so"),
+    Flag::bool("from-key", "delete this key and all that follow"),
+    Flag::bool("prev-kv", "show what was deleted"),
+    Flag::bool("range", "delete a range at once, without time for second thoughts"),
 ];
 
 pub const COMMAND: Command = Command {
     name: "del",
     args_text: "[options] <key> [range_end]",
-    short: "Removes the specified key or range of keys [key, range_end)",
+    short: "Deletes a key, or all keys of a range (its end excluded)",
     flags: FLAGS,
     run: Some(run),
     ..crate::cli::COMMAND

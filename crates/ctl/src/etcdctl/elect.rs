@@ -16,8 +16,8 @@ const SESSION_TTL: i64 = 60;
 pub const COMMAND: Command = Command {
     name: "elect",
     args_text: "<election-name> [proposal]",
-    short: "Observes and participates in leader election",
-    flags: &[Flag::bool("listen", "observation mode").short('l')],
+    short: "Stands for election, or watches who is elected",
+    flags: &[Flag::bool("listen", "only watch who is elected").short('l')],
     run: Some(run),
     ..crate::cli::COMMAND
 };

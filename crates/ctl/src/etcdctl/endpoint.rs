@@ -15,19 +15,19 @@ use crate::print::{Answer, Format, Health, health_line};
 
 pub const COMMAND: Command = Command {
     name: "endpoint",
-    short: "Endpoint related commands",
-    persistent: &[Flag::bool("cluster", "use all endpoints from the cluster member list")],
+    short: "Looks at each endpoint by itself",
+    persistent: &[Flag::bool("cluster", "ask for the members first, and use the endpoints of all of them")],
     subs: &[
         Command {
             name: "health",
-            short: "Checks the healthiness of endpoints specified in `--endpoints` flag",
+            short: "Tells for each endpoint whether it serves",
             run: Some(health),
             ..crate::cli::COMMAND
         },
         Command {
             name: "status",
-            short: "Prints out the status of endpoints specified in `--endpoints` flag",
-            long: "Prints out the status of endpoints specified in `--endpoints` flag.\n\nThe simple format has one line \
+            short: "Shows version, sizes, role and progress of each endpoint",
+            long: "Shows version, sizes, role and progress of each endpoint.\n\nThe simple format has one line \
                    for each endpoint: endpoint, ID, version, storage version, db size, in use,\npercentage not in use, \
                    quota, is leader, is learner, raft term, raft index, raft applied index, errors,\ndowngrade target \
                    version, downgrade enabled.",
@@ -36,8 +36,8 @@ pub const COMMAND: Command = Command {
         },
         Command {
             name: "hashkv",
-            short: "Prints the KV history hash for each endpoint in --endpoints",
-            flags: &[Flag::int("rev", "0", "maximum revision to hash (default: latest revision)")],
+            short: "Shows for each endpoint a hash over its keys and their history",
+            flags: &[Flag::int("rev", "0", "hash up to this revision (0 means the latest)")],
             run: Some(hashkv),
             ..crate::cli::COMMAND
         },

@@ -11,15 +11,15 @@ use crate::exit::Exit;
 use crate::print::{Answer, Format, Printer};
 
 pub const FLAGS: &[Flag] = &[
-    Flag::text("consistency", "l", "Linearizable(l) or Serializable(s)"),
-    Flag::text("order", "", "order of results: ASCEND or DESCEND (ASCEND by default)"),
-    Flag::text("sort-by", "", "sort by CREATE, KEY, MODIFY, VALUE or VERSION"),
-    Flag::int("limit", "0", "maximum number of results"),
-    Flag::bool("prefix", "get keys with matching prefix"),
-    Flag::bool("from-key", "get keys that are greater than or equal to the given key"),
+    Flag::text("consistency", "l", "l for linearizable, s for serializable"),
+    Flag::text("order", "", "ASCEND (the default) or DESCEND"),
+    Flag::text("sort-by", "", "what to sort by: CREATE, KEY, MODIFY, VALUE or VERSION"),
+    Flag::int("limit", "0", "take so many keys at most"),
+    Flag::bool("prefix", "take all keys that begin so"),
+    Flag::bool("from-key", "take this key and all that follow"),
     Flag::int("rev", "0", "read the store as it was at this revision"),
-    Flag::bool("keys-only", "get only the keys"),
-    Flag::bool("count-only", "get only the count"),
+    Flag::bool("keys-only", "leave the values out"),
+    Flag::bool("count-only", "only count the keys"),
     Flag::bool("print-value-only", "print only values, in the \"simple\" format"),
     Flag::int("min-create-rev", "0", "leave out keys created before this revision"),
     Flag::int("max-create-rev", "0", "leave out keys created after this revision"),
@@ -31,7 +31,7 @@ pub const FLAGS: &[Flag] = &[
 pub const COMMAND: Command = Command {
     name: "get",
     args_text: "[options] <key> [range_end]",
-    short: "Gets the key or a range of keys",
+    short: "Reads a key, or all keys of a range",
     flags: FLAGS,
     run: Some(run),
     ..crate::cli::COMMAND

@@ -12,29 +12,35 @@ use crate::print::{Answer, Format};
 
 pub const COMMAND: Command = Command {
     name: "lease",
-    short: "Lease related commands",
+    short: "Grants, renews, shows and revokes leases",
     subs: &[
-        Command { name: "grant", args_text: "<ttl>", short: "Creates leases", run: Some(grant), ..crate::cli::COMMAND },
+        Command {
+            name: "grant",
+            args_text: "<ttl>",
+            short: "Grants a lease of so many seconds",
+            run: Some(grant),
+            ..crate::cli::COMMAND
+        },
         Command {
             name: "revoke",
             args_text: "<leaseID>",
-            short: "Revokes leases",
+            short: "Revokes a lease; its keys go with it",
             run: Some(revoke),
             ..crate::cli::COMMAND
         },
         Command {
             name: "timetolive",
             args_text: "<leaseID> [options]",
-            short: "Get lease information",
-            flags: &[Flag::bool("keys", "get keys attached to this lease")],
+            short: "Shows how long a lease still lives",
+            flags: &[Flag::bool("keys", "show the keys that go with the lease, too")],
             run: Some(time_to_live),
             ..crate::cli::COMMAND
         },
-        Command { name: "list", short: "List all active leases", run: Some(list), ..crate::cli::COMMAND },
+        Command { name: "list", short: "Shows the leases there are", run: Some(list), ..crate::cli::COMMAND },
         Command {
             name: "keep-alive",
             args_text: "[options] <leaseID>",
-            short: "Keeps leases alive (renew)",
+            short: "Renews a lease again and again",
             flags: &[Flag::bool("once", "renew once and end")],
             run: Some(keep_alive),
             ..crate::cli::COMMAND

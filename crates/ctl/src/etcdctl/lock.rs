@@ -17,7 +17,7 @@ const EXIT_OF_SIGNALED: u8 = 255;
 pub const COMMAND: Command = Command {
     name: "lock",
     args_text: "<lockname> [exec-command arg1 arg2 ...]",
-    short: "Acquires a named lock",
+    short: "Holds a lock, by itself or while a command runs",
     flags: &[Flag::int("ttl", "10", "time to live of the session, in seconds")],
     run: Some(run),
     ..crate::cli::COMMAND

@@ -10,17 +10,17 @@ use crate::print::Answer;
 
 pub const COMMAND: Command = Command {
     name: "member",
-    short: "Membership related commands",
+    short: "Shows the members of the cluster",
     subs: &[
         Command::later("add"),
         Command::later("remove"),
         Command::later("update"),
         Command {
             name: "list",
-            short: "Lists all members in the cluster",
-            long: "Lists all members in the cluster.\n\nThe simple format has one line for each member: ID, status, name, \
+            short: "Shows all members of the cluster",
+            long: "Shows all members of the cluster.\n\nThe simple format has one line for each member: ID, status, name, \
                    peer addresses, client addresses, is learner.",
-            flags: &[Flag::text("consistency", "l", "Linearizable(l) or Serializable(s)")],
+            flags: &[Flag::text("consistency", "l", "l for linearizable, s for serializable")],
             run: Some(list),
             ..crate::cli::COMMAND
         },

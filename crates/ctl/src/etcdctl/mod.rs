@@ -30,7 +30,7 @@ pub static ETCDCTL: Program = Program { root: &ROOT, options_command: true, erro
 
 static ROOT: Command = Command {
     name: "etcdctl",
-    short: "A simple command line client for etcd3.",
+    short: "Speaks to an etcd cluster from the command line",
     persistent: globals::FLAGS,
     subs: &[
         get::COMMAND,
@@ -63,7 +63,7 @@ static ROOT: Command = Command {
 };
 
 const VERSION: Command =
-    Command { name: "version", short: "Prints the version of etcdctl", run: Some(version), ..COMMAND };
+    Command { name: "version", short: "Shows the version of this program", run: Some(version), ..COMMAND };
 
 const OPTIONS: Command = Command {
     name: "options",
@@ -73,7 +73,7 @@ const OPTIONS: Command = Command {
 };
 
 /// Answered by the parser itself.
-const HELP: Command = Command { name: "help", args_text: "[command]", short: "Help about any command", ..COMMAND };
+const HELP: Command = Command { name: "help", args_text: "[command]", short: "Shows how a command is used", ..COMMAND };
 
 fn version(_: &Call) -> Result<(), Exit> {
     print(&format!("etcdctl version: {}\nAPI version: {}\n", crate::VERSION, crate::api_version()))

@@ -12,7 +12,7 @@ use crate::print::Answer;
 pub const COMMAND: Command = Command {
     name: "move-leader",
     args_text: "<transferee-member-id>",
-    short: "Transfers leadership to another etcd cluster member.",
+    short: "Has another member take over as leader",
     run: Some(run),
     ..crate::cli::COMMAND
 };

@@ -12,17 +12,17 @@ use crate::go::parse_int;
 use crate::print::Answer;
 
 pub const FLAGS: &[Flag] = &[
-    Flag::text("lease", "0", "lease ID (in hexadecimal) to attach to the key"),
-    Flag::bool("prev-kv", "return the previous key-value pair before modification"),
-    Flag::bool("ignore-value", "updates the key using its current value"),
-    Flag::bool("ignore-lease", "updates the key using its current lease"),
+    Flag::text("lease", "0", "lease to bind the key to, in hexadecimal"),
+    Flag::bool("prev-kv", "show the key and value as they were before"),
+    Flag::bool("ignore-value", "keep the present value"),
+    Flag::bool("ignore-lease", "keep the present lease"),
 ];
 
 pub const COMMAND: Command = Command {
     name: "put",
     args_text: "[options] <key> <value> (<value> can also be given from stdin)",
-    short: "Puts the given key into the store",
-    long: "Puts the given key into the store.\n\nWithout a value argument and without --ignore-value the value is all of \
+    short: "Writes a key",
+    long: "Writes a key.\n\nWithout a value argument and without --ignore-value the value is all of \
            standard input.\nA key or value that begins with '-' is taken for a flag; put '--' before it:\n\n  put <key> -- \
            <value>\n  put -- <key> <value>\n\nWith --lease 0, the default, the key has no lease afterwards. --ignore-lease \
            keeps the present one.",

@@ -23,19 +23,19 @@ const SECTOR_BYTES: u64 = 512;
 
 pub const COMMAND: Command = Command {
     name: "snapshot",
-    short: "Manages etcd node snapshots",
+    short: "Deals with snapshots of a member's database",
     subs: &[
         Command {
             name: "save",
             args_text: "<filename>",
-            short: "Stores an etcd node backend snapshot to a given file",
+            short: "Fetches a snapshot from a member into a file",
             run: Some(save),
             ..crate::cli::COMMAND
         },
         Command {
             name: "status",
             args_text: "<filename>",
-            short: "Gets backend snapshot status of a given file",
+            short: "Shows hash, revision and sizes of a snapshot file",
             presence: Presence::Deprecated,
             run: Some(|call| {
                 eprintln!("Deprecated: Use `etcdutl snapshot status` instead.\n");
@@ -46,7 +46,7 @@ pub const COMMAND: Command = Command {
         Command {
             name: "restore",
             args_text: "<filename> [options]",
-            short: "Restores an etcd member snapshot to an etcd directory",
+            short: "Makes a new data directory from a snapshot file",
             flags: offline::RESTORE_FLAGS,
             presence: Presence::Deprecated,
             run: Some(|call| {

@@ -9,7 +9,7 @@ pub static ETCDUTL: Program = Program { root: &ROOT, options_command: false, err
 
 static ROOT: Command = Command {
     name: "etcdutl",
-    short: "An administrative command line tool for etcd3.",
+    short: "Works on data directories and snapshots of members that do not run",
     persistent: &[
         Flag::text("write-out", "simple", "output format (fields, json, protobuf, simple, table)").short('w'),
         Flag::new("timeout", Kind::Duration, "10s", "how long to wait for the lock on the database file, 0 for ever"),
@@ -18,12 +18,12 @@ static ROOT: Command = Command {
         DEFRAG,
         Command {
             name: "snapshot",
-            short: "Manages etcd node snapshots",
+            short: "Deals with snapshots of a member's database",
             subs: &[
                 Command {
                     name: "restore",
                     args_text: "<filename> --data-dir {output dir} [options]",
-                    short: "Restores an etcd member snapshot to an etcd directory",
+                    short: "Makes a new data directory from a snapshot file",
                     flags: offline::RESTORE_FLAGS,
                     run: Some(offline::snapshot_restore),
                     ..COMMAND
@@ -31,7 +31,7 @@ static ROOT: Command = Command {
                 Command {
                     name: "status",
                     args_text: "<filename>",
-                    short: "Gets backend snapshot status of a given file",
+                    short: "Shows hash, revision and sizes of a snapshot file",
                     run: Some(offline::snapshot_status),
                     ..COMMAND
                 },
@@ -41,24 +41,24 @@ static ROOT: Command = Command {
         Command {
             name: "hashkv",
             args_text: "<filename>",
-            short: "Prints the KV history hash of a given file",
-            flags: &[Flag::int("rev", "0", "maximum revision to hash (default: latest revision)")],
+            short: "Shows a hash over the keys of a database file and their history",
+            flags: &[Flag::int("rev", "0", "hash up to this revision (0 means the latest)")],
             args: Args::Exactly(1),
             run: Some(offline::hash_kv),
             ..COMMAND
         },
-        Command { name: "version", short: "Prints the version of etcdutl", run: Some(version), ..COMMAND },
+        Command { name: "version", short: "Shows the version of this program", run: Some(version), ..COMMAND },
         Command::later("migrate"),
         Command::later("completion"),
-        Command { name: "help", args_text: "[command]", short: "Help about any command", ..COMMAND },
+        Command { name: "help", args_text: "[command]", short: "Shows how a command is used", ..COMMAND },
     ],
     ..COMMAND
 };
 
 const DEFRAG: Command = Command {
     name: "defrag",
-    short: "Defragments the storage of the etcd",
-    flags: &[Flag::text("data-dir", "", "defragment a data directory that is not in use by etcd").required()],
+    short: "Rewrites the database file of a data directory densely",
+    flags: &[Flag::text("data-dir", "", "the data directory; no etcd may be using it").required()],
     run: Some(defrag),
     ..COMMAND
 };

@@ -16,7 +16,7 @@ use crate::print::Answer;
 pub const COMMAND: Command = Command {
     name: "txn",
     args_text: "[options]",
-    short: "Txn processes all the requests in one transaction",
+    short: "Carries out requests together, depending on comparisons",
     flags: &[Flag::bool("interactive", "prompt for the input").short('i')],
     run: Some(run),
     ..crate::cli::COMMAND

@@ -11,17 +11,17 @@ use super::online::online;
 
 const FLAGS: &[Flag] = &[
     Flag::bool("interactive", "read watches from standard input, a line each").short('i'),
-    Flag::bool("prefix", "watch on a prefix"),
-    Flag::int("rev", "0", "revision to start watching from"),
-    Flag::bool("prev-kv", "get the previous key-value pair before the event happens"),
-    Flag::bool("progress-notify", "get periodic progress notifications from the server"),
+    Flag::bool("prefix", "watch all keys that begin so"),
+    Flag::int("rev", "0", "begin with the changes of this revision"),
+    Flag::bool("prev-kv", "show key and value before the change, too"),
+    Flag::bool("progress-notify", "have the server tell now and then how far it is"),
 ];
 
 pub const COMMAND: Command = Command {
     name: "watch",
     args_text: "[options] [key or prefix] [range_end] [--] [exec-command arg1 arg2 ...]",
-    short: "Watches events stream on keys or prefixes",
-    long: "Watches events stream on keys or prefixes.\n\nA command after '--' runs once for each event, with the event in its \
+    short: "Shows changes of a key or range as they happen",
+    long: "Shows changes of a key or range as they happen.\n\nA command after '--' runs once for each event, with the event in its \
            environment: ETCD_WATCH_REVISION,\nETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY, ETCD_WATCH_VALUE.\n\nETCDCTL_WATCH_KEY \
            and ETCDCTL_WATCH_RANGE_END stand for the key and the range end.",
     flags: FLAGS,
