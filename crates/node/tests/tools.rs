@@ -169,3 +169,18 @@ fn directories_that_would_lose_something_are_refused() {
     let refusal = Member::start(wrong).err().unwrap().to_string();
     assert_eq!(refusal, "couldn't find local name \"other\" in the initial cluster configuration");
 }
+
+#[test]
+fn a_log_that_lost_its_end_is_refused() {
+    const LOG: &str = "/data/member/wal/0000000000000000-0000000000000000.wal";
+    let disk = MemDisk::new(7);
+    let options = || node::BootOptions { wal_segment_bytes: 1 << 20, ..options(Arc::new(disk.clone()), config()) };
+    Member::start(options()).unwrap().stop();
+    let before = read(&disk, LOG);
+    let mut member = Member::start(options()).unwrap();
+    member.put("k", "v", 0).unwrap();
+    member.stop();
+    write(&disk, LOG, &before);
+    let refusal = Member::start(options()).err().unwrap().to_string();
+    assert!(refusal.ends_with("the log has lost its end"), "{refusal}");
+}
