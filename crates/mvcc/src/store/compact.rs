@@ -87,7 +87,8 @@ impl Store {
     pub fn sweep(&mut self, budget: usize) -> Result<SweepProgress> {
         let Some(sweep) = self.next_sweep() else { return Ok(SweepProgress::Idle) };
         let Compaction { revision, .. } = sweep.compaction;
-        let budget = budget.max(1);
+        // A damaged file can hold a put and a tombstone of one revision, at which the next slice would begin again.
+        let budget = budget.max(2);
         let stage = match sweep.stage {
             Stage::Records(from, hash) => self.sweep_records(revision, from, hash, budget)?,
             Stage::Index(from, hash) => match self.image.index.compact_slice(revision, &from, budget) {
