@@ -37,6 +37,8 @@ pub enum SweepProgress {
 pub(super) struct Sweeper {
     waiting: VecDeque<Compaction>,
     current: Option<Sweep>,
+    /// Records swept away since the store was opened.
+    pub(super) records: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -130,6 +132,7 @@ impl Store {
                 gone.push(key);
             }
         }
+        self.sweeper.records += gone.len() as u64;
         for key in gone {
             self.image.layers.live.sweep(key);
         }

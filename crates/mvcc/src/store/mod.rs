@@ -167,6 +167,11 @@ impl Store {
         !self.sweeper.is_idle()
     }
 
+    /// Records swept away since the store was opened.
+    pub fn swept_records(&self) -> u64 {
+        self.sweeper.records
+    }
+
     /// Sets the key `storageVersion`, or removes it.
     pub fn migrate_storage(&mut self, version: Option<&str>) {
         let key = Bytes::from_static(MetaKey::StorageVersion.bytes());

@@ -69,6 +69,16 @@ impl Image {
         self.index.alive(KeyRange::new(key, range_end), self.revision).count() as i64
     }
 
+    /// As [`Image::count`], but walks no further than `max` keys: tells a small range from a large one.
+    pub fn count_up_to(&self, key: &[u8], range_end: &[u8], max: usize) -> usize {
+        self.index.alive(KeyRange::new(key, range_end), self.revision).take(max).count()
+    }
+
+    /// Open readers of the backend file, this image's among them.
+    pub fn open_readers(&self) -> u64 {
+        self.layers.root.tx().open_readers()
+    }
+
     /// A raw pair. Of `meta`, `consistent_index` and `term` are asked through [`Image::applied`].
     pub fn get(&self, bucket: Bucket, key: &[u8]) -> Result<Option<Bytes>> {
         match bucket {
@@ -91,6 +101,12 @@ impl Image {
     /// thread. Errs with `Compacted` and `FutureRevision`.
     pub fn hash_kv(&self, revision: i64, rule: HashRule) -> Result<HashKv> {
         super::hash::hash_kv(self, revision, rule)
+    }
+
+    /// The hash that the sweep of this compaction left, while it is remembered.
+    pub fn hash_of_compaction(&self, revision: i64) -> Option<u32> {
+        let remembered = self.compaction_hashes.iter().rfind(|hash| hash.hash_revision == revision);
+        remembered.map(|remembered| remembered.hash)
     }
 
     /// Hash over the whole backend, by the rule of a release. Walks everything: not for a front-door thread.
