@@ -123,14 +123,14 @@ impl StateView {
 
     /// Answers a range whole, for small ones and tests; large ones are read through [`View::range`].
     pub fn answer_range(&self, r: &pb::RangeRequest) -> Result<Checked<pb::RangeResponse>> {
-        let mut answer = kv::range(self, r)?;
+        let mut answer = kv::range(self, r, self.0.release)?;
         self.complete(answer.as_mut().ok().map(|x| &mut x.header));
         Ok(answer)
     }
 
     /// Answers a transaction that only reads ([`crate::checks::is_read_only`]).
     pub fn answer_txn(&self, r: &pb::TxnRequest) -> Result<Checked<pb::TxnResponse>> {
-        let mut answer = kv::read_txn(self, r)?;
+        let mut answer = kv::read_txn(self, r, self.0.release)?;
         self.complete(answer.as_mut().ok().map(|x| &mut x.header));
         Ok(answer)
     }

@@ -208,6 +208,11 @@ impl State {
         Ok(self.store.sweep(budget)?)
     }
 
+    /// See [`Store::swept_records`].
+    pub fn swept_records(&self) -> u64 {
+        self.store.swept_records()
+    }
+
     /// See [`Store::shrink_step`].
     pub fn shrink_step(&mut self, pages_max: usize) -> Option<ShrinkJob> {
         self.store.shrink_step(pages_max as u64)
@@ -219,6 +224,11 @@ impl State {
         self.store.shrunk(shrunk);
         self.republish();
         more
+    }
+
+    /// The keys as they stand, published or not.
+    pub fn image(&self) -> &mvcc::Image {
+        self.store.image()
     }
 
     /// The store, for the offline tools.

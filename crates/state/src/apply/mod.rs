@@ -101,7 +101,7 @@ impl Run<'_, '_> {
 
     fn execute(&mut self, command: Command) -> Result<Ran> {
         let ran = match command {
-            Command::Range(r) => kv::range(self.txn.image(), &r)?.map(|mut x| {
+            Command::Range(r) => kv::range(self.txn.image(), &r, self.rules.release)?.map(|mut x| {
                 self.complete(&mut x.header);
                 Some(Outcome::Range(x))
             }),

@@ -4,20 +4,30 @@
 mod compare;
 mod write;
 
-use mvcc::{Image, RangeQuery};
+use mvcc::{Image, KeysOnly, RangeQuery};
 use proto::errors::ClientError;
 use proto::etcdserverpb::{self as pb, request_op::Request, response_op::Response};
 
 pub use compare::holds;
 
 use crate::error::{Error, Result};
+use crate::versions::Version;
 
 /// An answer, or a refusal that is the same on every member.
 pub type Checked<T> = std::result::Result<T, ClientError>;
 
+/// A range by the rules of a release: without values, leases are told only up to 3.6.
+pub fn query(r: &pb::RangeRequest, release: Version) -> RangeQuery {
+    let query = RangeQuery::from(r);
+    match query.keys_only {
+        KeysOnly::FromIndex if release < Version::V3_7 => RangeQuery { keys_only: KeysOnly::FromRecords, ..query },
+        KeysOnly::No | KeysOnly::FromIndex | KeysOnly::FromRecords => query,
+    }
+}
+
 /// Answers a range from one moment. The header carries that moment's revision, not the one asked for.
-pub fn range(image: &Image, r: &pb::RangeRequest) -> Result<Checked<pb::RangeResponse>> {
-    let mut range = match image.range(&RangeQuery::from(r)) {
+pub fn range(image: &Image, r: &pb::RangeRequest, release: Version) -> Result<Checked<pb::RangeResponse>> {
+    let mut range = match image.range(&query(r, release)) {
         Ok(range) => range,
         Err(e) => return refusal(e).map(Err),
     };
@@ -30,7 +40,7 @@ pub fn range(image: &Image, r: &pb::RangeRequest) -> Result<Checked<pb::RangeRes
 }
 
 /// Answers a transaction of ranges only, from one moment, without the log.
-pub fn read_txn(image: &Image, r: &pb::TxnRequest) -> Result<Checked<pb::TxnResponse>> {
+pub fn read_txn(image: &Image, r: &pb::TxnRequest, release: Version) -> Result<Checked<pb::TxnResponse>> {
     let succeeded = holds(image, &r.compare)?;
     let ops = if succeeded { &r.success } else { &r.failure };
     let ranges = ops.iter().filter_map(|op| match &op.request {
@@ -45,7 +55,7 @@ pub fn read_txn(image: &Image, r: &pb::TxnRequest) -> Result<Checked<pb::TxnResp
     }
     let mut responses = Vec::with_capacity(ops.len());
     for r in ranges {
-        match range(image, r)? {
+        match range(image, r, release)? {
             Ok(x) => responses.push(pb::ResponseOp { response: Some(Response::ResponseRange(x)) }),
             Err(refusal) => return Ok(Err(refusal)),
         }

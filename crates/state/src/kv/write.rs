@@ -133,7 +133,9 @@ impl Run<'_, '_> {
         for op in branch(r, path) {
             let response = match &op.request {
                 Some(Request::RequestRange(_)) if self.answer == Answer::Unwanted => None,
-                Some(Request::RequestRange(r)) => Some(Response::ResponseRange(check!(range(self.txn.image(), r)?))),
+                Some(Request::RequestRange(r)) => {
+                    Some(Response::ResponseRange(check!(range(self.txn.image(), r, self.rules.release)?)))
+                }
                 Some(Request::RequestPut(r)) => Some(Response::ResponsePut(self.put_checked(r)?)),
                 Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(self.delete_range(r)?)),
                 Some(Request::RequestTxn(r)) => {
