@@ -30,12 +30,15 @@ pub enum Action {
     AskVersions,
     /// The member's name and client URLs are known to the cluster: it is ready to serve.
     Published,
-    /// To the applier: hand the state, sealed at its applied index, to this peer.
+    /// To the applier: hand the state, sealed at its applied index, to this peer. Whatever becomes of it, also where the
+    /// peer is unknown or gone, [`crate::Event::SnapshotReport`] must follow: until then raft sends the peer nothing else.
     SendSnapshot(Message),
     /// Old log segments and snapshot files may be removed.
     Purge,
     /// Nothing will follow. `removed` where the member was removed from its cluster.
     Stopped { removed: bool },
+    /// The member must stop at once, and nothing will follow: its log lacks entries that it had acknowledged.
+    Failed(String),
 }
 
 /// What the log shall hold. Answered by [`crate::Persisted`] in order, once it does.

@@ -49,7 +49,8 @@ pub enum Event {
     ProposeConfChange(ConfChange),
     /// Asks for the moment from which a linearizable read may be served: [`crate::Action::ReadReady`].
     ReadIndex { ticket: Ticket },
-    /// A message of a peer. Local message types and malformed ones are ignored.
+    /// A message of a peer. Local message types and malformed ones are ignored. A `MsgSnap` is given only once its
+    /// database is in place ([`crate::ReceivingDb::finish`]): a snapshot that is taken must be installed.
     Step(Message),
     /// The log writer has made batches durable.
     Persisted(Persisted),
@@ -116,6 +117,8 @@ pub enum LeaseChange {
 /// A conf change entry past the applier.
 #[derive(Clone, Debug)]
 pub struct AppliedConfChange {
+    /// The index of the entry.
+    pub index: u64,
     /// The proposer's ticket (`ConfChange.id`).
     pub ticket: Ticket,
     /// The change as raft shall take it; `None` where raft has it already, or the change was refused.

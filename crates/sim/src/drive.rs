@@ -163,6 +163,7 @@ impl World {
                 }
             }
             Action::Stopped { .. } => self.stopped(member),
+            Action::Failed(why) => panic!("{}: {why}", self.slots[member].name),
             Action::RoleChanged { .. } | Action::Published => {}
         }
     }

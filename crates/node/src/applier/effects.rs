@@ -113,8 +113,8 @@ impl Applier {
         }
         if let Some(change) = conf_change {
             let outcome = entry.outcome.unwrap_or(Ok(Outcome::Done));
-            let change = Some(change);
-            batch.applied.conf_changes.push(AppliedConfChange { ticket: entry.id, change, outcome, removed_self });
+            let (index, ticket, change) = (entry.index, entry.id, Some(change));
+            batch.applied.conf_changes.push(AppliedConfChange { index, ticket, change, outcome, removed_self });
             return;
         }
         let Some(outcome) = entry.outcome.filter(|_| entry.id != 0) else { return };

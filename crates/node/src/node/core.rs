@@ -63,6 +63,8 @@ pub(super) struct Core {
     /// Raft's own acknowledgements of entries handed out for application, by last index.
     applying: VecDeque<(u64, Vec<Message>)>,
     applied: u64,
+    /// Why the member must not go on.
+    damage: Option<String>,
 }
 
 impl Core {
@@ -82,13 +84,6 @@ impl Core {
             storage.apply_snapshot(snapshot).map_err(|error| error.to_string())?;
         }
         storage.append(&log.entries).map_err(|error| error.to_string())?;
-        let last = storage.last_index();
-        if hard_state.commit > last {
-            return Err(format!(
-                "tocommit({}) is out of range [lastIndex({last})]. Was the raft log corrupted, truncated, or lost?",
-                hard_state.commit
-            ));
-        }
         storage.set_hard_state(hard_state);
         let raft_config = raft::Config {
             id,
@@ -102,7 +97,7 @@ impl Core {
         };
         let raft = RawNode::new(raft_config, storage).map_err(|error| error.to_string())?;
         let told = (Role::Follower, hard_state.term, 0);
-        Ok(Self { id, raft, conf_state, hard_state, told, applying: VecDeque::new(), applied })
+        Ok(Self { id, raft, conf_state, hard_state, told, applying: VecDeque::new(), applied, damage: None })
     }
 
     pub fn tick(&mut self) {
@@ -123,10 +118,31 @@ impl Core {
         self.raft.propose_conf_change(change.clone()).map_err(|_| Dropped)
     }
 
+    /// A message that a peer sent.
+    pub fn step_peer(&mut self, message: Message) {
+        let taken = self.raft.step_peer(message);
+        self.judge(taken);
+    }
+
+    /// A response of this member's own storage, or of itself to itself.
+    pub fn step_own(&mut self, response: Message) {
+        let taken = self.raft.step(response);
+        self.judge(taken);
+    }
+
     /// A refused message is one that came late, from a stranger, or malformed: it has changed nothing, and its sender
-    /// will notice.
-    pub fn step(&mut self, message: Message) {
-        self.raft.step(message).unwrap_or_default();
+    /// will notice. Except where a leader relies on entries that this member has acknowledged and no longer has.
+    fn judge(&mut self, taken: Result<(), raft::Error>) {
+        match taken {
+            Ok(()) => {}
+            Err(error @ raft::Error::CommitOutOfRange { .. }) => self.damage = Some(error.to_string()),
+            Err(error) => tracing::debug!("{:x} ignored a message: {error}", self.id),
+        }
+    }
+
+    /// Why the member must not go on, once there is a reason: its log was damaged under it.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     pub fn read_index(&mut self, id: u64) {
@@ -146,18 +162,26 @@ impl Core {
         self.raft.report_snapshot(peer, status);
     }
 
-    /// The state machine refuses what raft would; a change that still does not fit changes nothing.
-    pub fn apply_conf_change(&mut self, change: &ConfChange) {
+    /// Takes the change of the entry at `index` into force, unless a snapshot received meanwhile has brought a newer
+    /// configuration. The state machine refuses what raft would; a change that still does not fit changes nothing.
+    pub fn apply_conf_change(&mut self, index: u64, change: &ConfChange) {
         if change.node_id == 0 {
             return;
         }
-        if let Ok(conf_state) = self.raft.apply_conf_change(change.clone()) {
-            self.conf_state = conf_state;
+        match self.raft.apply_conf_change_at(index, change.clone()) {
+            Ok(Some(conf_state)) => self.conf_state = conf_state,
+            Ok(None) => {}
+            Err(error) => tracing::warn!("{:x} can't take the conf change of entry {index}: {error}", self.id),
         }
     }
 
     pub fn is_only_voter(&self) -> bool {
         self.conf_state.voters == [self.id] && self.conf_state.voters_outgoing.is_empty()
+    }
+
+    /// Whether raft leads now; [`super::Node`] hears of a change only when it fetches what is to be done.
+    pub fn is_leader(&self) -> bool {
+        self.raft.basic_status().soft_state.role == RoleName::Leader
     }
 
     pub fn term(&self) -> u64 {
@@ -275,7 +299,7 @@ impl Core {
         self.applied = self.applied.max(index);
         while self.applying.front().is_some_and(|(last, _)| *last <= index) {
             let Some((_, responses)) = self.applying.pop_front() else { break };
-            responses.into_iter().for_each(|response| self.step(response));
+            responses.into_iter().for_each(|response| self.step_own(response));
         }
     }
 

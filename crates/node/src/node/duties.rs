@@ -293,13 +293,26 @@ impl Node {
                 self.stopping = Some(Stopping::Syncing { seq: self.seq });
             }
             Some(Stopping::Syncing { seq }) if self.in_flight.front().is_none_or(|batch| batch.seq() > seq) => {
-                for ticket in self.reads.drain() {
-                    self.fail(ticket, ClientError::Stopped);
-                }
-                self.actions.push_back(Action::Stopped { removed: false });
-                self.stopping = Some(Stopping::Stopped);
+                self.end(Action::Stopped { removed: false });
             }
             _ => {}
         }
+    }
+
+    /// The last action; those who wait are let go before it.
+    pub(super) fn end(&mut self, last: Action) {
+        if self.has_ended() {
+            return;
+        }
+        self.stopping = Some(Stopping::Stopped);
+        let lease_calls = std::mem::take(&mut self.lease_calls).into_iter().map(|call| call.ticket);
+        let waiting: Vec<Ticket> = self.reads.drain().into_iter().chain(lease_calls).collect();
+        waiting.into_iter().for_each(|ticket| self.fail(ticket, ClientError::Stopped));
+        self.actions.push_back(last);
+    }
+
+    /// Whether the last action was given.
+    pub(super) fn has_ended(&self) -> bool {
+        self.stopping == Some(Stopping::Stopped)
     }
 }

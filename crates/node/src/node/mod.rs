@@ -236,6 +236,10 @@ impl Node {
             }
         }
         self.advance_stop();
+        if let Some(damage) = self.core.damage() {
+            let failed = Action::Failed(damage.to_owned());
+            self.end(failed);
+        }
     }
 
     /// The next thing to be done.
@@ -384,35 +388,16 @@ impl Node {
         }
     }
 
-    /// Messages that are not for this member, or that no member sends, are dropped here; so are appends that find too
-    /// much unsynced already, which their sender will repeat.
+    /// Messages that are not for this member are dropped here, and what no peer sends by raft; so are appends and
+    /// forwarded proposals that find too much unsynced already: an append is repeated by its sender, a proposal is lost.
     fn step(&mut self, message: Message) {
         let Ok(kind) = MessageType::try_from(message.msg_type) else { return };
-        let from_wire = matches!(
-            kind,
-            MessageType::MsgProp
-                | MessageType::MsgApp
-                | MessageType::MsgAppResp
-                | MessageType::MsgVote
-                | MessageType::MsgVoteResp
-                | MessageType::MsgSnap
-                | MessageType::MsgHeartbeat
-                | MessageType::MsgHeartbeatResp
-                | MessageType::MsgTransferLeader
-                | MessageType::MsgTimeoutNow
-                | MessageType::MsgReadIndex
-                | MessageType::MsgReadIndexResp
-                | MessageType::MsgPreVote
-                | MessageType::MsgPreVoteResp
-        );
-        let addressed = message.from != 0 && message.from != self.id && message.to == self.id;
-        let needs_entries = matches!(kind, MessageType::MsgProp | MessageType::MsgReadIndex);
-        if !from_wire || !addressed || (needs_entries && message.entries.is_empty()) {
+        if message.from == 0 || message.from == self.id || message.to != self.id {
             return;
         }
         if kind == MessageType::MsgApp && !message.entries.is_empty() && self.is_over_bytes() {
             return;
         }
-        self.core.step(message);
+        self.core.step_peer(message);
     }
 }

@@ -153,7 +153,7 @@ impl Node {
     fn deliver(&mut self, responses: Vec<Message>) {
         let (own, others): (Vec<_>, Vec<_>) = responses.into_iter().partition(|message| message.to == self.id);
         self.send(others);
-        own.into_iter().for_each(|message| self.core.step(message));
+        own.into_iter().for_each(|message| self.core.step_own(message));
     }
 
     /// The applier wants to commit up to `index`: contract 2.
@@ -182,7 +182,7 @@ impl Node {
     pub(super) fn applied(&mut self, mut applied: Applied, now: Duration) {
         for change in std::mem::take(&mut applied.conf_changes) {
             if let Some(conf_change) = &change.change {
-                self.core.apply_conf_change(conf_change);
+                self.core.apply_conf_change(change.index, conf_change);
             }
             // The founding entries have no proposer.
             if change.ticket != 0 {

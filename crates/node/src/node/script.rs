@@ -180,6 +180,7 @@ impl Env {
             if entry.entry_type == EntryType::EntryConfChange as i32 {
                 let change: ConfChange = prost::Message::decode(entry.data).expect("a conf change");
                 applied.conf_changes.push(AppliedConfChange {
+                    index: entry.index,
                     ticket: change.id,
                     removed_self: change.node_id == self.node.id,
                     change: Some(change),
@@ -258,6 +259,7 @@ impl Env {
                 Action::SendSnapshot(message) => format!("snapshot to {}", message.to),
                 Action::Purge => "purge".into(),
                 Action::Stopped { removed } => format!("stopped removed={removed}"),
+                Action::Failed(why) => format!("failed: {why}"),
             };
             out += &line;
             out.push('\n');

@@ -105,7 +105,7 @@ impl Node {
         self.publish(at);
         if self.timers.removed_stop.is_some_and(|stop| at >= stop) {
             self.timers.removed_stop = None;
-            self.actions.push_back(Action::Stopped { removed: true });
+            self.end(Action::Stopped { removed: true });
         }
     }
 
