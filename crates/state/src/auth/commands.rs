@@ -113,7 +113,8 @@ type Change = Result<(), ClientError>;
 
 impl AuthStore {
     fn bump(&mut self, cx: &mut Context<'_>) {
-        self.revision += 1;
+        // A damaged file can hold the last number; etcd goes on at 0.
+        self.revision = self.revision.wrapping_add(1);
         cx.writes.push(Write::Revision(self.revision));
         cx.effects.push(Effect::AuthChanged);
     }

@@ -83,6 +83,10 @@ fn nodes(r: &mut Reader<'_>) -> Result<OrdMap<Key, Node>> {
     if done.get("").is_none_or(|root| !root.is_directory()) {
         return r.fail("the root is no directory");
     }
+    // Nobody can give it one, and a tree that lost its root could not be saved.
+    if done.get("").is_some_and(|root| root.expires.is_some()) {
+        return r.fail("the root has an end");
+    }
     Ok(done)
 }
 
