@@ -53,7 +53,7 @@ impl State {
 
     /// As [`State::apply`], saying whether anyone waits for the answer.
     pub fn apply_for(&mut self, entry: &Entry, answer: Answer) -> Result<Applied> {
-        if entry.index != self.applied.index + 1 {
+        if self.applied.index.checked_add(1) != Some(entry.index) {
             return Err(Error::Gap { applied: self.applied.index, got: entry.index });
         }
         let decoded = decode(entry)?;
@@ -64,6 +64,10 @@ impl State {
             self.run(entry, decoded, answer)?
         };
         self.applied = EntryId { term: entry.term, index: entry.index };
+        // A hash that the entry had no use for, because it was refused, has none any more.
+        while self.live.hashes.first_key_value().is_some_and(|(index, _)| *index <= entry.index) {
+            self.live.hashes.pop_first();
+        }
         let outcome = ran.transpose();
         let revision = self.store.image().revision();
         Ok(Applied { index: entry.index, term: entry.term, id, outcome, revision, effects })
@@ -244,5 +248,20 @@ impl State {
     /// The versions as they stand, published or not.
     pub fn versions(&self) -> crate::versions::Versions {
         self.live.versions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_go_with_their_entries() {
+        let disk = Arc::new(disk::MemDisk::new(0));
+        let mut state = State::open(StateOptions::new(disk, "/db", 1)).unwrap();
+        state.offer_hash(1, "of an entry that is refused".to_owned());
+        state.offer_hash(2, "of the next one".to_owned());
+        state.apply(&Entry { term: 1, index: 1, ..Entry::default() }).unwrap();
+        assert_eq!(state.live.hashes.keys().collect::<Vec<_>>(), [&2]);
     }
 }

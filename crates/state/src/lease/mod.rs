@@ -87,7 +87,7 @@ impl LeaseTable {
     }
 
     /// Moves a key to a lease, or to none (0). False where the lease is unknown: the key then hangs on none.
-    pub(crate) fn attach(&mut self, key: &Bytes, id: i64) -> bool {
+    pub(crate) fn attach(&mut self, key: &[u8], id: i64) -> bool {
         let old = self.of_key.get(key).copied().unwrap_or(0);
         if old == id {
             return true;
@@ -101,13 +101,15 @@ impl LeaseTable {
         let Some(lease) = self.leases.by_id.get_mut(&id) else {
             return false;
         };
+        // The key of a request points into the whole entry, which must not live as long as the lease.
+        let key = Bytes::copy_from_slice(key);
         lease.keys.insert(key.clone());
-        self.of_key.insert(key.clone(), id);
+        self.of_key.insert(key, id);
         true
     }
 
     /// Frees a key from its lease, if it hangs on one.
-    pub(crate) fn detach(&mut self, key: &Bytes) {
+    pub(crate) fn detach(&mut self, key: &[u8]) {
         if let Some(id) = self.of_key.remove(key)
             && let Some(lease) = self.leases.by_id.get_mut(&id)
         {
@@ -124,5 +126,24 @@ impl Lease {
 
     pub(crate) fn from_proto(stored: leasepb::Lease) -> Lease {
         Lease { id: stored.id, ttl_secs: stored.ttl, remaining_secs: stored.remaining_ttl, keys: OrdSet::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of a request points into the entry, which may be large.
+    #[test]
+    fn keys_do_not_keep_entries_alive() {
+        let mut table = LeaseTable::default();
+        table.insert(Lease { id: 1, ttl_secs: 10, ..Lease::default() });
+        let entry = Bytes::from(vec![b'k'; 1000]);
+        assert!(table.attach(&entry.slice(..3), 1));
+        let kept = table.leases().get(1).unwrap().keys.iter().chain(table.of_key.keys());
+        for key in kept.cloned() {
+            assert_eq!(key, b"kkk"[..]);
+            assert!(!entry.as_ptr_range().contains(&key.as_ptr()), "the entry itself is kept");
+        }
     }
 }
