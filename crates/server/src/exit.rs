@@ -36,6 +36,13 @@ pub fn ignore_user_signal() {
     unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) };
 }
 
+/// From here on SIGINT ends the process at once.
+#[expect(unsafe_code, reason = "signal dispositions have no safe interface in the standard library")]
+pub fn end_at_next_interrupt() {
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+}
+
 /// Ends the process by the signal that stopped it, so that a parent sees what happened; as process 1, which signals
 /// don't end, with code 0.
 #[expect(unsafe_code, reason = "signal dispositions have no safe interface in the standard library")]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use server::config::{self, Config, Failure, Loaded, LogConfig, Notice, Source};
 use server::logging::{self, Sinks, lines};
+use server::run::Ended;
 use server::{exit, start};
 
 /// The commit this was built from, where the build names it.
@@ -77,8 +78,10 @@ fn run(config: &Config) {
 }
 
 fn serve(config: &Config) {
-    if let Err(error) = server::run::serve(config) {
-        logging::fatal("discovery failed", &[("error", error.to_string().into())]);
+    match server::run::serve(config, COMMIT) {
+        Ok(Ended::By(signal)) => exit::end_by(signal),
+        Ok(Ended::Removed) => {}
+        Err(error) => logging::fatal("discovery failed", &[("error", error.to_string().into())]),
     }
 }
 

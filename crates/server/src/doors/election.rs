@@ -62,7 +62,7 @@ fn place_of(leader: Option<LeaderKey>) -> Result<Place, Failure> {
 impl Election for ElectionDoor {
     async fn campaign(&self, request: Request<CampaignRequest>) -> Result<Response<CampaignResponse>, Status> {
         admit(&self.front, request.metadata())?;
-        self.run(request.into_inner()).await.map(Response::new).map_err(uncoded)
+        self.front.unless_stopped(self.run(request.into_inner())).await.map(Response::new).map_err(uncoded)
     }
 
     async fn proclaim(&self, request: Request<ProclaimRequest>) -> Result<Response<ProclaimResponse>, Status> {
@@ -94,7 +94,8 @@ impl Election for ElectionDoor {
         };
         let leaders = futures_util::stream::unfold(Some(observer), |observer| async move {
             let mut observer = observer?;
-            match observer.next().await {
+            let front = observer.front.clone();
+            match front.unless_stopped(observer.next()).await {
                 Ok(response) => Some((Ok(response), Some(observer))),
                 Err(failure) => Some((Err(uncoded(failure)), None)),
             }

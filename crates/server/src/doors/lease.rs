@@ -2,6 +2,7 @@
 
 use super::admission::admit;
 use crate::generated::etcdserverpb::lease_server::Lease;
+use crate::metrics::{Direction, Op, StreamApi};
 use crate::run::front::{Failure, Front, status};
 use crate::run::waiters::Reply;
 use node::{Event, Outcome as NodeOutcome};
@@ -10,7 +11,7 @@ use proto::etcdserverpb::*;
 use state::{Outcome, quota};
 use std::pin::Pin;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 /// The door for leases.
 #[derive(Clone)]
@@ -29,6 +30,14 @@ impl LeaseDoor {
         }
     }
 
+    /// Reading a stream has failed. One that its client has canceled is not broken.
+    fn broken(&self, status: Status) -> Status {
+        if status.code() != Code::Cancelled {
+            self.front.shared.metrics.stream_failures.count(StreamApi::LeaseKeepAlive, Direction::Receive);
+        }
+        super::dialect::translate_status(status)
+    }
+
     fn header(&self) -> Option<ResponseHeader> {
         let view = self.front.view();
         Some(self.front.header(&view, view.kv().revision()))
@@ -39,6 +48,9 @@ impl LeaseDoor {
         let header = self.header();
         match self.ask(|ticket| Event::LeaseKeepAlive { ticket, lease: id }).await? {
             NodeOutcome::LeaseRenewed { ttl_secs } => {
+                if ttl_secs.is_some() {
+                    self.front.shared.metrics.leases_renewed.inc();
+                }
                 Ok(LeaseKeepAliveResponse { header, id, ttl: ttl_secs.unwrap_or(0) })
             }
             NodeOutcome::AskLeader { .. } => Err(ClientError::NoLeader.into()),
@@ -52,16 +64,12 @@ impl Lease for LeaseDoor {
     async fn lease_grant(&self, request: Request<LeaseGrantRequest>) -> Result<Response<LeaseGrantResponse>, Status> {
         admit(&self.front, request.metadata())?;
         let mut request = request.into_inner();
-        let shared = &self.front.shared;
-        if !shared.quota.fits(self.front.view().kv().size(), quota::lease_grant_cost()) {
-            self.front.raise_no_space();
-            return Err(status(ClientError::NoSpace));
-        }
+        self.front.check_quota(quota::lease_grant_cost()).await?;
         while request.id == 0 {
             // Positive: the sign bit is taken away, and 0 would ask again.
-            request.id = (shared.ids.next() & (u64::MAX >> 1)) as i64;
+            request.id = (self.front.shared.ids.next() & (u64::MAX >> 1)) as i64;
         }
-        match self.front.propose(|entry| entry.lease_grant = Some(request)).await? {
+        match self.front.propose(Op::LeaseGrant, |entry| entry.lease_grant = Some(request)).await? {
             Outcome::LeaseGrant(mut response) => {
                 self.front.sign(&mut response.header);
                 Ok(Response::new(response))
@@ -76,7 +84,7 @@ impl Lease for LeaseDoor {
     ) -> Result<Response<LeaseRevokeResponse>, Status> {
         admit(&self.front, request.metadata())?;
         let request = request.into_inner();
-        match self.front.propose(|entry| entry.lease_revoke = Some(request)).await? {
+        match self.front.propose(Op::LeaseRevoke, |entry| entry.lease_revoke = Some(request)).await? {
             Outcome::LeaseRevoke(mut response) => {
                 self.front.sign(&mut response.header);
                 Ok(Response::new(response))
@@ -97,11 +105,11 @@ impl Lease for LeaseDoor {
         let answers = futures_util::stream::unfold(state, |(door, requests)| async move {
             let mut requests = requests?;
             let request = tokio::select! {
-                request = requests.message() => request,
+                request = requests.message() => request.map_err(|status| door.broken(status)),
                 () = door.front.stopped() => Err(status(ClientError::Stopped)),
             };
             match request {
-                Ok(Some(request)) => match door.keep_alive(request.id).await {
+                Ok(Some(request)) => match door.front.unless_stopped(door.keep_alive(request.id)).await {
                     Ok(answer) => Some((Ok(answer), (door, Some(requests)))),
                     Err(failure) => Some((Err(failure.into()), (door, None))),
                 },

@@ -37,7 +37,7 @@ impl LockDoor {
 impl Lock for LockDoor {
     async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
         admit(&self.front, request.metadata())?;
-        self.acquire(request.into_inner()).await.map(Response::new).map_err(uncoded)
+        self.front.unless_stopped(self.acquire(request.into_inner())).await.map(Response::new).map_err(uncoded)
     }
 
     async fn unlock(&self, request: Request<UnlockRequest>) -> Result<Response<UnlockResponse>, Status> {

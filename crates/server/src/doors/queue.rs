@@ -1,7 +1,9 @@
 //! What locks and elections share: a place in a queue of keys below a name, ordered by creation (facts: errors, 12).
 
+use super::kv::on_reader_thread;
+use crate::metrics::Op;
 use crate::run::front::{Failure, Front};
-use crate::run::interests::Notice;
+use crate::run::interests::{Notice, PREFIX_END};
 use bytes::{BufMut, Bytes, BytesMut};
 use mvcc::EventKind;
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
@@ -30,7 +32,7 @@ pub struct Place {
 pub fn prefix(name: &Bytes) -> Bytes {
     let mut prefix = BytesMut::with_capacity(name.len() + 1);
     prefix.extend_from_slice(name);
-    prefix.put_u8(b'/');
+    prefix.put_u8(PREFIX_END);
     prefix.freeze()
 }
 
@@ -57,7 +59,7 @@ pub async fn lease_or_own(front: &Front, lease: i64) -> Result<i64, Failure> {
     }
     let id = (front.shared.ids.next() & (u64::MAX >> 1)) as i64;
     let request = LeaseGrantRequest { id, ttl: OWN_LEASE_SECS };
-    match front.propose(|entry| entry.lease_grant = Some(request)).await? {
+    match front.propose(Op::LeaseGrant, |entry| entry.lease_grant = Some(request)).await? {
         Outcome::LeaseGrant(response) => Ok(response.id),
         _ => Err(Failure::wrong_reply()),
     }
@@ -133,7 +135,10 @@ fn below(prefix: &Bytes) -> RangeRequest {
 /// The first pair of a linearizable range.
 pub async fn read(front: &Front, request: &RangeRequest) -> Result<Option<KeyValue>, Failure> {
     front.read_index().await?;
-    Ok(kv::range(front.view().kv(), request)??.kvs.into_iter().next())
+    let (view, request, release) = (front.view(), request.clone(), front.shared.version);
+    // A queue may be long, and looking for its oldest place reads all of it.
+    let answer = on_reader_thread(move || kv::range(view.kv(), &request, release)).await???;
+    Ok(answer.kvs.into_iter().next())
 }
 
 /// Compares the create revision of a key.
@@ -156,7 +161,7 @@ pub async fn txn(
 ) -> Result<TxnResponse, Failure> {
     let ops = |requests: Vec<Request>| requests.into_iter().map(|r| RequestOp { request: Some(r) }).collect();
     let request = TxnRequest { compare: vec![compare], success: ops(success), failure: ops(failure) };
-    match front.propose(|entry| entry.txn = Some(request)).await? {
+    match front.propose(Op::Txn, |entry| entry.txn = Some(request)).await? {
         Outcome::Txn(mut response) => {
             front.sign(&mut response.header);
             Ok(response)
@@ -168,7 +173,7 @@ pub async fn txn(
 /// Deletes a key.
 pub async fn delete(front: &Front, key: Bytes) -> Result<DeleteRangeResponse, Failure> {
     let request = DeleteRangeRequest { key, ..Default::default() };
-    match front.propose(|entry| entry.delete_range = Some(request)).await? {
+    match front.propose(Op::DeleteRange, |entry| entry.delete_range = Some(request)).await? {
         Outcome::DeleteRange(mut response) => {
             front.sign(&mut response.header);
             Ok(response)

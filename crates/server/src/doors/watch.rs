@@ -1,19 +1,22 @@
 //! The Watch service. Answers come from the hub already encoded, so the service has a codec of its own.
 
 use super::admission::{admit, wants_leader};
+use crate::metrics::{Direction, Metrics, StreamApi};
 use crate::run::front::{Front, status};
 use crate::run::watching::WatchStream;
-use mvcc::watch::Output;
+use mvcc::watch::{Output, OutputKind};
 use proto::errors::ClientError;
 use proto::etcdserverpb::WatchRequest;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
 use tokio_stream::Stream;
 use tonic::body::Body;
 use tonic::codec::{Codec, EncodeBuf, Encoder};
 use tonic::server::{Grpc, StreamingService};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 /// Election timeouts without a leader after which a stream that asked for one is cut.
 const LEADERLESS_TIMEOUTS_MAX: u32 = 3;
@@ -36,7 +39,8 @@ impl WatchDoor {
     where
         B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send> + Send + 'static,
     {
-        let mut grpc = Grpc::new(WatchCodec).max_decoding_message_size(receive_bytes_max);
+        let mut grpc =
+            Grpc::new(WatchCodec(self.front.shared.metrics.clone())).max_decoding_message_size(receive_bytes_max);
         Ok(grpc.streaming(self, request).await)
     }
 
@@ -85,6 +89,9 @@ impl Session {
     async fn next(&mut self) -> Result<Output, Status> {
         loop {
             if let Some(output) = self.stream.next() {
+                if output.kind() == OutputKind::Events {
+                    self.front.shared.metrics.watch_events.add(output.event_count() as u64);
+                }
                 return Ok(output);
             }
             let readable = self.requests.is_some() && !self.stream.is_full();
@@ -96,7 +103,7 @@ impl Session {
                 }
             };
             tokio::select! {
-                request = request, if readable => match request? {
+                request = request, if readable => match request.map_err(|status| broken(&self.front, status))? {
                     Some(request) => self.stream.request(&request),
                     None => self.requests = None,
                 },
@@ -113,9 +120,17 @@ impl Session {
     }
 }
 
+/// Reading a stream has failed. One that its client has canceled is not broken.
+fn broken(front: &Front, status: Status) -> Status {
+    if status.code() != Code::Cancelled {
+        front.shared.metrics.stream_failures.count(StreamApi::Watch, Direction::Receive);
+    }
+    super::dialect::translate_status(status)
+}
+
 /// Requests by `prost`, answers as the hub encodes them.
-#[derive(Clone, Copy, Default)]
-struct WatchCodec;
+#[derive(Clone)]
+struct WatchCodec(Arc<Metrics>);
 
 impl Codec for WatchCodec {
     type Encode = Output;
@@ -124,7 +139,7 @@ impl Codec for WatchCodec {
     type Decoder = <tonic_prost::ProstCodec<WatchRequest, WatchRequest> as Codec>::Decoder;
 
     fn encoder(&mut self) -> OutputEncoder {
-        OutputEncoder
+        OutputEncoder(self.0.clone())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
@@ -132,15 +147,25 @@ impl Codec for WatchCodec {
     }
 }
 
-struct OutputEncoder;
+/// Writes answers, and measures that.
+struct OutputEncoder(Arc<Metrics>);
 
 impl Encoder for OutputEncoder {
     type Item = Output;
     type Error = Status;
 
     fn encode(&mut self, output: Output, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        let began = Instant::now();
         buffer.reserve(output.encoded_len());
         output.encode(buffer);
+        let (took, events) = (began.elapsed(), output.event_count());
+        match u32::try_from(events) {
+            Ok(0) => self.0.watch_control.observe(took),
+            count => {
+                self.0.watch_send.observe(took);
+                self.0.watch_send_per_event.observe(took / count.unwrap_or(u32::MAX));
+            }
+        }
         Ok(())
     }
 }

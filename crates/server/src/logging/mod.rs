@@ -51,6 +51,11 @@ pub fn init(sinks: Sinks, level: LogLevel, format: LogFormat) {
     }
 }
 
+/// A moment as log lines show it.
+pub fn timestamp(at: std::time::SystemTime) -> String {
+    zone::text(at)
+}
+
 /// Whether lines of this level are written.
 pub fn enabled(level: LogLevel) -> bool {
     level as u8 >= LEVEL.load(Ordering::Relaxed)

@@ -13,7 +13,12 @@ static CACHE: AtomicI64 = AtomicI64::new(i64::MIN);
 
 /// Now, as text.
 pub fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    text(SystemTime::now())
+}
+
+/// A moment as text.
+pub fn text(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let secs = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     format(secs, since.subsec_micros(), offset(secs))
 }

@@ -47,7 +47,6 @@ doubling!(/** 0.01 s to 655.36 s. */ E4: 10 * MILLISECOND, 17, SECOND);
 doubling!(/** 0.01 s to 163.84 s. */ E5: 10 * MILLISECOND, 15, SECOND);
 doubling!(/** 0.1 ms to 52.4288 s. */ E6: MILLISECOND / 10, 20, SECOND);
 doubling!(/** 1 s to 8388608 s. */ E8: SECOND, 24, SECOND);
-doubling!(/** 0.5 ms to 4096 ms. */ E9: MILLISECOND / 2, 14, MILLISECOND);
 doubling!(/** 1 ms to 4096 ms. */ E10: MILLISECOND, 13, MILLISECOND);
 doubling!(/** 100 ms to 819200 ms. */ E11: 100 * MILLISECOND, 14, MILLISECOND);
 
@@ -78,8 +77,7 @@ mod tests {
     fn last_bounds_are_etcds() {
         let last = |buckets: &Buckets| *buckets.bounds.last().unwrap();
         let all = [(&E1, 8.192), (&E3, 409.6), (&E4, 655.36), (&E5, 163.84), (&E6, 52.4288), (&E8, 8_388_608.0)];
-        for (buckets, bound) in all.into_iter().chain([(&E9, 4096.0), (&E10, 4096.0), (&E11, 819_200.0), (&GRPC, 10.0)])
-        {
+        for (buckets, bound) in all.into_iter().chain([(&E10, 4096.0), (&E11, 819_200.0), (&GRPC, 10.0)]) {
             assert_eq!(last(buckets), bound);
             assert_eq!(buckets.bounds.len(), buckets.nanos.len());
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Page;
-use super::buckets::{E1, E3, E4, E5, E8, E9, E10, E11};
+use super::buckets::{E1, E3, E4, E5, E8, E10, E11};
 use super::cells::{Counter, Histogram, Slab};
 use super::text::{self, Kind};
 
@@ -93,8 +93,6 @@ handles! {
         hash_rev = "etcd_mvcc_hash_rev_duration_seconds", E5, "Hashes up to a revision.";
         compaction_pause = "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", E10, "Steps of a compaction.";
         compaction_total = "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", E11, "Whole compactions.";
-        index_compaction = "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds", E9,
-            "Steps of a compaction of the index.";
         /// Observed with `observe_units`.
         lease_ttls = "etcd_debugging_lease_ttl_total", E8, "Lifetimes of granted leases, in seconds.";
         watch_send = "etcd_debugging_server_watch_send_loop_watch_stream_duration_seconds", E1, "Sending a watch response.";

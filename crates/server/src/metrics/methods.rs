@@ -1,7 +1,7 @@
 //! The gRPC methods that are counted.
 
 /// How messages flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flow {
     Unary,
     ServerStream,
@@ -121,9 +121,9 @@ const SERVICES: [Service; 9] = [
     },
 ];
 
-/// A counted method: its place in the list of all.
+/// A counted method: its place in the list of all, and how its messages flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Method(u8);
+pub struct Method(u8, Flow);
 
 /// What is known of a method.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ impl Method {
     pub fn all() -> impl Iterator<Item = Known> {
         let methods = SERVICES.iter().flat_map(|s| s.methods.iter().map(move |(name, flow)| (s, *name, *flow)));
         methods.zip(0u8..).map(|((service, name, flow), place)| Known {
-            method: Method(place),
+            method: Method(place, flow),
             service: service.name,
             name,
             flow,
@@ -155,11 +155,26 @@ impl Method {
         for known in &SERVICES {
             if known.name == service {
                 let at = known.methods.iter().position(|(known, _)| *known == name)?;
-                return Some(Method(place + u8::try_from(at).ok()?));
+                return Some(Method(place + u8::try_from(at).ok()?, known.methods[at].1));
             }
             place += u8::try_from(known.methods.len()).ok()?;
         }
         None
+    }
+
+    /// Whether there is a service of this name.
+    pub fn knows_service(name: &str) -> bool {
+        SERVICES.iter().any(|service| service.name == name)
+    }
+
+    pub fn flow(self) -> Flow {
+        self.1
+    }
+
+    /// The path of its requests. Not for every call: it is looked for.
+    pub fn path(self) -> String {
+        let known = Method::all().find(|known| known.method == self);
+        known.map(|known| format!("/{}/{}", known.service, known.name)).unwrap_or_default()
     }
 
     /// The place in [`Method::all`].
@@ -197,7 +212,8 @@ mod tests {
     fn finds_methods_by_path() {
         assert_eq!(Method::all().filter(|known| known.from_start).count(), 45, "as etcd 3.7.1");
         for known in Method::all() {
-            assert_eq!(Method::of_path(&format!("/{}/{}", known.service, known.name)), Some(known.method));
+            assert_eq!(Method::of_path(&known.method.path()), Some(known.method));
+            assert_eq!(known.method.flow(), known.flow);
         }
         for path in ["/etcdserverpb.KV/Nope", "/x/y", "KV", "/etcdserverpb.KV", ""] {
             assert_eq!(Method::of_path(path), None);

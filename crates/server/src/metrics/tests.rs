@@ -162,7 +162,6 @@ fn the_page_is_as_it_was() {
 
 /// A handle that nobody moves would show zeros that mean nothing.
 #[test]
-#[ignore = "waits for the threads and doors"]
 fn every_handle_is_moved_somewhere() {
     fn read(dir: &Path, text: &mut String) {
         for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {

@@ -2,11 +2,18 @@
 
 use super::clock::Clock;
 use super::fatal;
+use super::figures::Figures;
 use super::inbox::Inbox;
+use super::ledger;
+use super::served;
 use super::waiters::{Reply, Waiters};
-use node::{Applier, ApplyBatch, CommitDone, CommitJob, Now, Output, SnapshotTo, Ticket};
+use crate::logging::lines;
+use crate::metrics::Metrics;
+use node::{Applier, ApplyBatch, CommitDone, CommitJob, Event, Now, Output, SnapshotTo, Ticket};
 use state::auth::password::HashJob;
+use state::{Effect, StateReader};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 
 /// What the applier is told.
@@ -39,6 +46,13 @@ pub struct Ends {
     pub jobs: Sender<Job>,
     pub watchers: super::watchers::Feeds,
     pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub figures: Arc<Figures>,
+    pub reader: StateReader,
+    pub member_id: u64,
+    pub cluster_id: u64,
+    /// Clients are let in.
+    pub serving: Arc<AtomicBool>,
 }
 
 /// Runs until it is told to stop and the last commit has ended.
@@ -87,13 +101,26 @@ fn handle(applier: &mut Applier, message: Option<ToApplier>, now: Now) -> Output
 /// Gives an output to its receivers. Events go to the hubs before the replies leave, so that a client that has its answer finds
 /// its write on every watch that it opens afterwards and on those it has.
 fn pass_on(output: &mut Output, ends: &Ends, jobs_open: &mut usize) {
+    if output.installed {
+        ends.figures.set_live_keys(ends.reader.view().kv().count(b"\0", b"\0"));
+    }
+    for effect in output.effects.drain(..) {
+        take_effect(&effect, ends);
+    }
     if let Some(events) = output.events.take() {
+        if !output.installed {
+            ends.figures.count_keys(&events);
+        }
+        ledger::count_puts(&ends.metrics, &events);
         ends.watchers.feed(events);
     }
     if !output.replies.is_empty() {
         ends.waiters.deliver(output.replies.drain(..).map(|(ticket, outcome)| (ticket, Reply::Applied(outcome))));
     }
     for event in output.driver.drain(..) {
+        if let Event::SnapshotSaved(record) = &event {
+            lines::saved_snapshot(record.index);
+        }
         ends.inbox.answer(event);
     }
     for ready in output.snapshots.drain(..) {
@@ -108,5 +135,24 @@ fn pass_on(output: &mut Output, ends: &Ends, jobs_open: &mut usize) {
         if ends.jobs.send(job).is_err() {
             fatal("failed to commit the backend", &"the committer has ended");
         }
+    }
+}
+
+fn take_effect(effect: &Effect, ends: &Ends) {
+    match effect {
+        Effect::ClusterVersionChanged { from, to } => {
+            let short = format!("{}.{}", to.major, to.minor);
+            if from.is_none() {
+                lines::set_initial_cluster_version(ends.member_id, ends.cluster_id, &short);
+            }
+            lines::cluster_version_updated(&short);
+        }
+        // Nobody can switch it on while clients are served; whoever did must not find the data open to everybody.
+        Effect::AuthChanged | Effect::AllTokensDropped if ends.serving.load(Ordering::SeqCst) => {
+            if let Err(failure) = served::check_auth(&ends.reader.view()) {
+                fatal("authentication was enabled", &failure);
+            }
+        }
+        _ => {}
     }
 }

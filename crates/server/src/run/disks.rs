@@ -3,9 +3,13 @@
 use super::applier::{Job, ToApplier};
 use super::fatal;
 use super::inbox::Inbox;
+use crate::logging::lines;
+use crate::metrics::Metrics;
 use node::boot::Purger;
 use node::{Batch, Event, LogWriter};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
 
 /// Appends what has gathered, syncs once, answers; closes the log when the driver has gone. A failure stops the process: what
 /// a failed sync has lost is unknown.
@@ -29,13 +33,17 @@ pub fn write_log(mut writer: LogWriter, batches: Receiver<Batch>, inbox: Inbox) 
 }
 
 /// Runs the applier's blocking jobs one by one and gives the results back to it.
-pub fn commit(jobs: Receiver<Job>, applier: Sender<ToApplier>) {
+pub fn commit(jobs: Receiver<Job>, applier: Sender<ToApplier>, metrics: Arc<Metrics>) {
     while let Ok(job) = jobs.recv() {
         let answer = match job {
-            Job::Commit(job) => match job.run() {
-                Ok(done) => ToApplier::Committed(done),
-                Err(failure) => fatal("failed to commit the backend", &failure),
-            },
+            Job::Commit(job) => {
+                let (began, is_commit) = (Instant::now(), job.is_commit());
+                let done = job.run().unwrap_or_else(|failure| fatal("failed to commit the backend", &failure));
+                if is_commit {
+                    metrics.backend_commit.observe(began.elapsed());
+                }
+                ToApplier::Committed(done)
+            }
             Job::Hash(job) => ToApplier::Hashed(job.index, job.run()),
         };
         // The applier is gone only when the process ends.
@@ -47,7 +55,7 @@ pub fn commit(jobs: Receiver<Job>, applier: Sender<ToApplier>) {
 pub fn purge(purger: Purger, rounds: Receiver<()>) {
     while rounds.recv().is_ok() {
         match purger.purge() {
-            Ok(paths) => paths.iter().for_each(|path| tracing::info!(path = %path.display(), "purged")),
+            Ok(paths) => paths.iter().for_each(|path| lines::purged(path)),
             Err(failure) => tracing::warn!(error = %failure, "failed to purge old files"),
         }
     }

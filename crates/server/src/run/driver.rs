@@ -2,8 +2,10 @@
 
 use super::applier::ToApplier;
 use super::clock::Clock;
+use super::guard::fatal;
 use super::inbox::Outbox;
 use super::waiters::{Reply, Waiters};
+use crate::metrics::Metrics;
 use node::{Action, Batch, Node, Status, Ticket};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +37,7 @@ pub struct Ends {
     pub waiters: Arc<Waiters>,
     pub status: Arc<StatusBoard>,
     pub phase: tokio::sync::watch::Sender<Phase>,
+    pub metrics: Arc<Metrics>,
     pub clock: Clock,
 }
 
@@ -52,31 +55,51 @@ impl StatusBoard {
     }
 }
 
-/// Runs until the node has stopped or everyone who could tell it something is gone.
+/// Runs until the node has stopped or everyone who could tell it something is gone. Who still waits for an answer then is let
+/// go.
 pub fn drive(mut node: Node, inbox: Outbox, ends: Ends) {
-    loop {
-        ends.status.set(node.status());
-        let mut replies = Vec::new();
-        while let Some(action) = node.next_action() {
-            if let Action::Stopped { removed } = action {
-                ends.waiters.deliver(replies);
-                // The phase is watched by the thread that serves; without it nobody needs to know.
-                ends.phase.send_replace(Phase::Stopped { removed });
-                return;
-            }
-            carry_out(action, &ends, &mut replies);
-        }
-        if !replies.is_empty() {
-            ends.waiters.deliver(replies);
-        }
+    let mut tally = Tally { last: node.status(), leader: 0 };
+    // What the start has left to do does not wait for the first tick.
+    node.flush(ends.clock.now());
+    while !carry_out_all(&mut node, &ends, &mut tally) {
         let patience = node.next_wakeup().saturating_sub(ends.clock.now().monotonic);
-        if inbox.gather(patience, BATCH_MAX, |event| node.handle(event, ends.clock.now())).is_err() {
-            return;
+        let mut arrived = None;
+        let gathered = inbox.gather(patience, BATCH_MAX, |event| {
+            let at = *arrived.get_or_insert_with(|| ends.clock.now());
+            node.handle(event, at);
+        });
+        if gathered.is_err() {
+            break;
         }
         let now = ends.clock.now();
         node.wake(now);
         node.flush(now);
     }
+    ends.waiters.close();
+}
+
+/// True once the node has stopped.
+fn carry_out_all(node: &mut Node, ends: &Ends, tally: &mut Tally) -> bool {
+    let status = node.status();
+    ends.status.set(status);
+    tally.count(status, &ends.metrics);
+    let mut replies = Vec::new();
+    let mut stopped = None;
+    while let Some(action) = node.next_action() {
+        match action {
+            Action::Stopped { removed } => stopped = Some(removed),
+            Action::Failed(why) => fatal("the member cannot go on", &why),
+            action => carry_out(action, ends, &mut replies),
+        }
+    }
+    if !replies.is_empty() {
+        ends.waiters.deliver(replies);
+    }
+    if let Some(removed) = stopped {
+        // The phase is watched by the thread that serves; without it nobody needs to know.
+        ends.phase.send_replace(Phase::Stopped { removed });
+    }
+    stopped.is_some()
 }
 
 fn carry_out(action: Action, ends: &Ends, replies: &mut Vec<(Ticket, Reply)>) {
@@ -87,13 +110,32 @@ fn carry_out(action: Action, ends: &Ends, replies: &mut Vec<(Ticket, Reply)>) {
         Action::Durable { commit } => drop(ends.applier.send(ToApplier::Durable { commit })),
         Action::Reply(ticket, outcome) => replies.push((ticket, Reply::Node(outcome))),
         Action::ReadReady(tickets) => replies.extend(tickets.into_iter().map(|ticket| (ticket, Reply::ReadReady))),
-        Action::RoleChanged { role, term, leader } => {
-            tracing::info!(role = ?role, term, leader = %format!("{leader:x}"), "raft role changed");
-        }
         Action::Published => drop(ends.phase.send_replace(Phase::Ready)),
         Action::Purge => drop(ends.purge.send(())),
-        // One member has no peers: nothing is sent, nobody's version is asked for.
-        Action::Send(_) | Action::AskVersions | Action::SendSnapshot(_) => {}
-        Action::Stopped { .. } => {}
+        // Raft has its own lines, and the status board shows the rest. One member has no peers: nothing is sent, nobody's
+        // version is asked for.
+        Action::RoleChanged { .. } | Action::Send(_) | Action::AskVersions | Action::SendSnapshot(_) => {}
+        // Taken out before.
+        Action::Stopped { .. } | Action::Failed(_) => {}
+    }
+}
+
+/// Moves the counters by what the node has counted since.
+struct Tally {
+    last: Status,
+    /// The last leader known, 0 before the first.
+    leader: u64,
+}
+
+impl Tally {
+    fn count(&mut self, status: Status, metrics: &Metrics) {
+        let last = std::mem::replace(&mut self.last, status);
+        metrics.proposals_failed.add(status.proposals_failed - last.proposals_failed);
+        metrics.slow_read_indexes.add(status.read_indexes_slow - last.read_indexes_slow);
+        metrics.read_indexes_failed.add(status.read_indexes_failed - last.read_indexes_failed);
+        metrics.leases_expired.add(status.leases_expired - last.leases_expired);
+        if status.leader != 0 && status.leader != std::mem::replace(&mut self.leader, status.leader) {
+            metrics.leader_changes_seen.inc();
+        }
     }
 }

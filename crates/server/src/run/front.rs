@@ -2,19 +2,23 @@
 
 use super::applier::ToApplier;
 use super::driver::StatusBoard;
+use super::figures::Figures;
 use super::inbox::Inbox;
 use super::interests::Interests;
 use super::waiters::{Reply, Waiters};
 use super::watching::{Hubs, Watching};
 use crate::config::Gates;
+use crate::metrics::{Metrics, Op};
 use bytes::Bytes;
 use node::{Event, Outcome, Proposal, ProposalKind, RequestIds, Ticket};
 use prost::Message;
 use proto::errors::ClientError;
-use proto::etcdserverpb::{InternalRaftRequest, RequestHeader, ResponseHeader};
+use proto::etcdserverpb::alarm_request::AlarmAction;
+use proto::etcdserverpb::{AlarmRequest, AlarmType, InternalRaftRequest, RequestHeader, ResponseHeader};
 use state::{ApplyError, StateReader, StateView, Version};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 /// What all front-door threads share.
@@ -32,7 +36,13 @@ pub struct Shared {
     pub reader: StateReader,
     pub status: Arc<StatusBoard>,
     pub quota: state::quota::Quota,
+    /// `--quota-backend-bytes` in force: negative where the quota is off.
+    pub quota_bytes: i64,
     pub limits: Limits,
+    pub metrics: Arc<Metrics>,
+    pub figures: Arc<Figures>,
+    /// Clients are let in.
+    pub serving: Arc<AtomicBool>,
 }
 
 /// The limits that doors hold.
@@ -41,6 +51,10 @@ pub struct Limits {
     pub request_bytes_max: usize,
     pub txn_ops_max: usize,
     pub election_timeout: Duration,
+    /// An applied request or a local read that takes longer is logged.
+    pub slow_apply: Duration,
+    /// A unary call that takes longer is logged.
+    pub slow_call: Duration,
 }
 
 /// Added to the largest request for what stands around it.
@@ -92,6 +106,19 @@ impl Front {
         drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
 
+    /// Whether the process is asked to end.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// The outcome of something that may wait for ever, or `Stopped` where the process is asked to end before.
+    pub async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            outcome = work => outcome,
+            () = self.stopped() => Err(ClientError::Stopped.into()),
+        }
+    }
+
     /// Puts an event to those that leave together at the end of this turn of the thread.
     fn send(&self, event: Event) -> Result<(), ClientError> {
         self.shared.inbox.reserve()?;
@@ -103,17 +130,11 @@ impl Front {
         Ok(())
     }
 
-    /// Has the NOSPACE alarm of this member raised: a request was refused for want of room.
-    pub fn raise_no_space(&self) {
-        // With a full inbox the next refusal raises it.
-        let _full = self.send(Event::RaiseNoSpace);
-    }
-
     /// Lets the requests that the thread has at hand gather, then sends them as one.
     async fn dispatch(self) {
         tokio::task::yield_now().await;
         let events = std::mem::take(&mut *self.outgoing.lock().unwrap_or_else(PoisonError::into_inner));
-        // After the driver's end the waiters are told by the registry's end.
+        // Once the driver has ended, the waiters have been let go.
         let _ended = self.shared.inbox.requests(events);
     }
 
@@ -128,30 +149,67 @@ impl Front {
         }
     }
 
-    /// Proposes a request and waits until it is applied. `fill` sets the field of the request; header and id are set here.
-    pub async fn propose(&self, fill: impl FnOnce(&mut InternalRaftRequest)) -> Result<state::Outcome, Failure> {
+    /// Proposes a request of this kind and waits until it is applied. `fill` sets the field of the request; header and id
+    /// are set here.
+    pub async fn propose(
+        &self,
+        op: Op,
+        fill: impl FnOnce(&mut InternalRaftRequest),
+    ) -> Result<state::Outcome, Failure> {
+        self.propose_shown(op, fill).await.map(|(outcome, _)| outcome)
+    }
+
+    /// As [`Front::propose`]; gives the entry's data too, from which a slow request can be shown.
+    pub async fn propose_shown(
+        &self,
+        op: Op,
+        fill: impl FnOnce(&mut InternalRaftRequest),
+    ) -> Result<(state::Outcome, Bytes), Failure> {
+        let began = Instant::now();
         let ticket = self.shared.ids.next();
-        let header = RequestHeader { id: ticket, ..Default::default() };
-        let mut request = InternalRaftRequest { header: Some(header), ..Default::default() };
-        fill(&mut request);
-        let data = Bytes::from(request.encode_to_vec());
+        let data = encode(ticket, fill);
         if data.len() > self.shared.limits.request_bytes_max {
             return Err(ClientError::RequestTooLarge.into());
         }
-        let proposal = Proposal { ticket, data, kind: ProposalKind::Client };
-        match self.ask(ticket, Event::Propose(proposal)).await? {
-            Reply::Applied(Ok(outcome)) => Ok(outcome),
-            Reply::Applied(Err(ApplyError::Client(error))) => Err(error.into()),
-            Reply::Applied(Err(other)) => Err(Failure::Other(other.to_string())),
-            _ => Err(Failure::wrong_reply()),
-        }
+        let proposal = Proposal { ticket, data: data.clone(), kind: ProposalKind::Client };
+        let outcome = match self.ask(ticket, Event::Propose(proposal)).await {
+            Ok(Reply::Applied(Ok(outcome))) => Ok((outcome, data)),
+            Ok(Reply::Applied(Err(ApplyError::Client(error)))) | Err(error) => Err(error.into()),
+            Ok(Reply::Applied(Err(other))) => Err(Failure::Other(other.to_string())),
+            Ok(_) => Err(Failure::wrong_reply()),
+        };
+        self.shared.metrics.requests.observe(op, outcome.is_ok(), began.elapsed());
+        outcome
     }
 
-    /// Rewrites the backend file densely.
+    /// Errs with NoSpace where the backend has no room for a request of this cost. The first to find that raises the alarm,
+    /// and has its answer only then, so that whoever looks finds it.
+    pub async fn check_quota(&self, cost_bytes: u64) -> Result<(), Failure> {
+        let view = self.view();
+        if self.shared.quota.fits(view.kv().size(), cost_bytes) {
+            return Ok(());
+        }
+        let member_id = self.shared.member_id;
+        let raised = view.alarms().of_type(AlarmType::Nospace as i32).iter().any(|alarm| alarm.member_id == member_id);
+        drop(view);
+        if !raised {
+            let (action, alarm) = (AlarmAction::Activate as i32, AlarmType::Nospace as i32);
+            let request = AlarmRequest { action, member_id, alarm };
+            // The refusal stands, whatever becomes of the alarm: the next one finds it missing and tries again.
+            let _raised = self.propose(Op::Alarm, |entry| entry.alarm = Some(request)).await;
+        }
+        Err(ClientError::NoSpace.into())
+    }
+
+    /// Gives space of the backend file back to the disk.
     pub async fn defragment(&self) -> Result<(), Failure> {
+        let (began, _running) = (Instant::now(), self.shared.figures.defragmenting());
         let ticket = self.shared.ids.next();
         match self.ask_applier(ticket, ToApplier::Defragment(ticket)).await? {
-            Reply::Applied(Ok(_)) => Ok(()),
+            Reply::Applied(Ok(_)) => {
+                self.shared.metrics.backend_defrag.observe(began.elapsed());
+                Ok(())
+            }
             Reply::Applied(Err(failure)) => Err(Failure::Other(failure.to_string())),
             _ => Err(Failure::wrong_reply()),
         }
@@ -232,6 +290,14 @@ impl Front {
     }
 }
 
+/// An entry, apart from the function that waits for it: the request takes much room while it is filled in.
+fn encode(id: Ticket, fill: impl FnOnce(&mut InternalRaftRequest)) -> Bytes {
+    let header = RequestHeader { id, ..Default::default() };
+    let mut request = InternalRaftRequest { header: Some(header), ..Default::default() };
+    fill(&mut request);
+    Bytes::from(request.encode_to_vec())
+}
+
 /// Why a call failed: by the table, or with a text of its own and the code Unknown.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
@@ -239,6 +305,12 @@ pub enum Failure {
     Client(#[from] ClientError),
     #[error("{0}")]
     Other(String),
+    #[error("grpc: trying to send message larger than max ({bytes} vs. {max})")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("etcdserver: as many snapshots are being sent as may be")]
+    TooManySnapshots,
+    #[error("etcdserver: the answer was cut, because it was not taken in time")]
+    Cut,
 }
 
 impl Failure {
@@ -268,6 +340,10 @@ impl From<Failure> for tonic::Status {
     fn from(failure: Failure) -> tonic::Status {
         match failure {
             Failure::Client(error) => status(error),
+            Failure::TooLarge { .. } | Failure::TooManySnapshots => {
+                tonic::Status::resource_exhausted(failure.to_string())
+            }
+            Failure::Cut => tonic::Status::aborted(failure.to_string()),
             Failure::Other(text) => tonic::Status::unknown(text),
         }
     }

@@ -1,17 +1,23 @@
 //! Listeners and connections: one thread accepts and deals the connections out in turn; each front-door thread serves its
 //! own on a current-thread runtime.
 
+use super::sockets::{Accepted, Listening};
 use crate::doors::Doors;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-/// How long a connection may take to end by itself when the process stops.
+/// How long connections may take to end by themselves when the process stops, once nothing is answered any more.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The pause after a failed accept, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long the head of an HTTP/1 request may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
+/// The largest head of an HTTP/2 request: metadata are names, versions, tokens.
+const HEAD_BYTES_MAX: u32 = 64 << 10;
 
 /// Which listener a connection came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +28,12 @@ pub enum Listener {
 }
 
 /// A connection, dealt to a front-door thread.
-pub type Dealt = (Listener, TcpStream);
+pub struct Dealt {
+    listener: Listener,
+    socket: Accepted,
+    /// Its place among the connections of clients.
+    place: Option<OwnedSemaphorePermit>,
+}
 
 /// What each kind of listener shows.
 #[derive(Clone)]
@@ -50,41 +61,46 @@ pub struct Keeping {
     pub ping_timeout: Duration,
 }
 
-/// Accepts on all listeners until `stop` is set, dealing connections out in turn.
-pub async fn accept(
-    listeners: Vec<(Listener, TcpListener)>,
+/// Deals connections out to the front-door threads in turn.
+#[derive(Clone)]
+pub struct Dealer {
     fronts: Vec<mpsc::UnboundedSender<Dealt>>,
-    stop: watch::Receiver<bool>,
-) {
-    let turn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let mut tasks = Vec::new();
-    for (kind, listener) in listeners {
-        let (fronts, turn, mut stop) = (fronts.clone(), turn.clone(), stop.clone());
-        tasks.push(tokio::spawn(async move {
-            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            loop {
-                let accepted = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    () = stopped(&mut stop) => return,
+    turn: Arc<AtomicUsize>,
+    /// Places for connections of clients.
+    places: Arc<Semaphore>,
+}
+
+impl Dealer {
+    pub fn new(fronts: Vec<mpsc::UnboundedSender<Dealt>>, places: Arc<Semaphore>) -> Dealer {
+        Dealer { fronts, turn: Arc::default(), places }
+    }
+
+    /// Accepts on one listener until `stop` is set.
+    pub async fn accept(self, kind: Listener, listener: Listening, mut stop: watch::Receiver<bool>) {
+        loop {
+            let next = async {
+                let place = match kind {
+                    Listener::Client => self.places.clone().acquire_owned().await.ok(),
+                    Listener::Peer | Listener::Metrics => None,
                 };
-                match accepted.and_then(|(stream, _)| stream.into_std()) {
-                    Ok(stream) => {
-                        let next = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % fronts.len();
-                        if fronts[next].send((kind, stream)).is_err() {
-                            return;
-                        }
-                    }
-                    Err(failure) => {
-                        tracing::warn!(error = %failure, "failed to accept a connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                (place, listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                next = next => next,
+                () = stopped(&mut stop) => return,
+            };
+            match accepted {
+                Ok(socket) => {
+                    let front = self.turn.fetch_add(1, Ordering::Relaxed) % self.fronts.len();
+                    if self.fronts[front].send(Dealt { listener: kind, socket, place }).is_err() {
+                        return;
                     }
                 }
+                Err(failure) => {
+                    tracing::warn!(error = %failure, "failed to accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
-        }));
-    }
-    for task in tasks {
-        if task.await.is_err() {
-            tracing::error!("a listener failed");
         }
     }
 }
@@ -104,9 +120,10 @@ pub async fn serve(
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
-            stream = connections.recv() => match stream {
-                Some((listener, stream)) => {
-                    drop(tasks.spawn(connection(stream, house.doors(listener), keeping, stop.clone())));
+            dealt = connections.recv() => match dealt {
+                Some(dealt) => {
+                    let doors = house.doors(dealt.listener).of_connection(dealt.socket.remote());
+                    tasks.spawn(connection(dealt, doors, keeping, stop.clone()));
                 }
                 None => break,
             },
@@ -119,17 +136,22 @@ pub async fn serve(
     let _cut = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
-async fn connection(stream: TcpStream, doors: Doors, keeping: Keeping, mut stop: watch::Receiver<bool>) {
-    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
-    if let Err(failure) = stream.set_nodelay(true) {
-        tracing::debug!(error = %failure, "TCP_NODELAY not set");
-    }
+async fn connection(dealt: Dealt, doors: Doors, keeping: Keeping, mut stop: watch::Receiver<bool>) {
+    let Dealt { socket, place: _place, .. } = dealt;
+    let stream = match socket.connect() {
+        Ok(stream) => stream,
+        Err(failure) => {
+            tracing::debug!(error = %failure, "connection lost before it was served");
+            return;
+        }
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(keeping.streams_max)
+        .max_header_list_size(HEAD_BYTES_MAX)
         .keep_alive_interval(keeping.ping_interval)
         .keep_alive_timeout(keeping.ping_timeout);
     let served = builder.serve_connection(TokioIo::new(stream), doors);

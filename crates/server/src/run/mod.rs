@@ -4,27 +4,39 @@
 //! have a current-thread runtime each. No lock is held across a wait.
 
 mod applier;
-mod boot;
 mod clock;
 mod disks;
 mod driver;
+pub mod figures;
 pub mod front;
+mod fronts;
+mod guard;
 mod inbox;
 pub mod interests;
+mod ledger;
 pub mod listen;
+mod member;
+mod metered_disk;
+mod open;
 mod options;
+pub mod pins;
+mod serve;
+mod served;
 mod site;
+mod sockets;
 pub mod waiters;
 mod watchers;
 pub mod watching;
+pub mod words;
 
-pub use boot::serve;
 pub use driver::Phase;
+pub use guard::fatal;
+pub use ledger::Operations;
+pub use serve::{Ended, ServeError, serve};
 
-use std::fmt::Display;
+use std::io;
+use std::thread::{self, JoinHandle};
 
-/// Stops the process at once: what happened leaves the member unable to go on without breaking a promise.
-pub fn fatal(message: &str, failure: &dyn Display) -> ! {
-    tracing::error!(error = %failure, fatal = true, "{message}");
-    std::process::exit(1)
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
 }

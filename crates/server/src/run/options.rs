@@ -1,8 +1,8 @@
 //! What the configuration means to the rooms below.
 
-use super::boot::ServeError;
+use super::serve::ServeError;
 use crate::config::{self, Compat, Config};
-use disk::RealDisk;
+use disk::Disk;
 use node::boot::{BootOptions, InitialMember};
 use state::Version;
 use std::hash::{BuildHasher, Hasher};
@@ -12,10 +12,10 @@ use std::sync::Arc;
 const CACHE_BYTES: usize = 32 << 20;
 
 /// The options of `node::boot`.
-pub fn boot_options(config: &Config) -> Result<BootOptions, ServeError> {
+pub fn boot_options(config: &Config, disk: Arc<dyn Disk>) -> Result<BootOptions, ServeError> {
     let urls = |urls: &[config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
     Ok(BootOptions {
-        disk: Arc::new(RealDisk),
+        disk,
         data_dir: config.data_dir.clone(),
         wal_dir: config.wal_dir.clone(),
         node: node_config(config)?,
@@ -73,9 +73,9 @@ fn initial_members(config: &Config) -> Result<Vec<InitialMember>, ServeError> {
     Ok(cluster.into_iter().map(member).collect())
 }
 
-fn has_log(config: &Config) -> bool {
-    let folder = config.wal_dir.clone().unwrap_or_else(|| config.data_dir.join("member").join("wal"));
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+/// Whether the member has started before.
+pub fn has_log(config: &Config) -> bool {
+    let names = std::fs::read_dir(config.wal_path()).into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.into_iter().any(|name| name.to_string_lossy().ends_with(".wal"))
 }
 

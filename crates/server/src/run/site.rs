@@ -2,7 +2,7 @@
 
 use super::front::Front;
 use crate::http::{Alarm, Read, Status, Versions};
-use crate::metrics::{MemberAlarm, Metrics, Scrape};
+use crate::metrics::{MemberAlarm, Metrics, Op, Scrape};
 use node::Role;
 use proto::errors::ClientError;
 use proto::etcdserverpb::AlarmType;
@@ -10,6 +10,7 @@ use state::Version;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The member behind the HTTP side of one front-door thread.
 pub struct Site {
@@ -40,7 +41,11 @@ impl Status for Site {
             if read == Read::Linearizable {
                 self.front.read_index().await.map_err(|error: ClientError| error.text().to_owned())?;
             }
-            self.front.view().kv().get_kv(b"a", 0).map(|_| ()).map_err(|error| error.to_string())
+            let (began, metrics) = (Instant::now(), &self.metrics);
+            let read = self.front.view().kv().get_kv(b"a", 0);
+            metrics.ranges.observe(Op::Range, read.is_ok(), began.elapsed());
+            metrics.ranges_run.inc();
+            read.map(|_| ()).map_err(|error| error.to_string())
         })
     }
 
@@ -79,12 +84,16 @@ impl Site {
             proposals_committed: Some(node.committed as i64),
             proposals_applied: Some(view.applied_entry().index as i64),
             proposals_pending: Some(node.proposals_pending as i64),
-            quota_backend_bytes: Some(shared.quota.bytes() as i64),
+            quota_backend_bytes: Some(shared.quota_bytes),
             db_total_bytes: Some(view.kv().size() as i64),
             db_in_use_bytes: Some(view.kv().size_in_use() as i64),
-            keys: Some(view.kv().count(b"\0", b"\0")),
+            open_read_transactions: Some(view.kv().open_readers() as i64),
+            keys: Some(shared.figures.live_keys()),
             current_revision: Some(view.kv().revision()),
             compact_revision: Some(view.kv().compact_revision()),
+            compaction_last: Some(shared.figures.compaction_last()),
+            defrag_inflight: Some(i64::from(shared.figures.is_defragmenting())),
+            oldest_view_secs: Some(shared.figures.pins.oldest().as_secs() as i64),
             pending_events: Some(watching.pending_events as i64),
             watch_streams: Some(watching.streams as i64),
             watchers: Some(watching.watchers as i64),

@@ -9,7 +9,8 @@ use state::ApplyError;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +42,8 @@ pub struct Waiters {
     shards: [Mutex<HashMap<Ticket, Waiter>>; SHARDS],
     /// One for each front-door thread.
     fronts: Vec<mpsc::UnboundedSender<Parcel>>,
+    /// Nobody will answer any more.
+    closed: AtomicBool,
 }
 
 /// The registration of one waiter and, as a future, its answer; `None` where the process ends before.
@@ -55,22 +58,35 @@ impl Waiters {
     pub fn new(fronts: usize) -> (Arc<Waiters>, Vec<mpsc::UnboundedReceiver<Parcel>>) {
         let (senders, receivers) = (0..fronts).map(|_| mpsc::unbounded_channel()).unzip();
         let shards = std::array::from_fn(|_| Mutex::new(HashMap::new()));
-        (Arc::new(Waiters { shards, fronts: senders }), receivers)
+        (Arc::new(Waiters { shards, fronts: senders, closed: AtomicBool::new(false) }), receivers)
     }
 
-    fn shard(&self, ticket: Ticket) -> &Mutex<HashMap<Ticket, Waiter>> {
-        &self.shards[(ticket % SHARDS as u64) as usize]
+    fn shard(&self, ticket: Ticket) -> MutexGuard<'_, HashMap<Ticket, Waiter>> {
+        self.shards[(ticket % SHARDS as u64) as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, ticket: Ticket) -> Option<Waiter> {
-        self.shard(ticket).lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket)
+        self.shard(ticket).remove(&ticket)
+    }
+
+    /// Lets everyone go who waits, and who comes later, without an answer: those who answer have ended.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        for shard in &self.shards {
+            let waiters = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(waiters);
+        }
     }
 
     /// Registers a waiter on the front-door thread with this number.
     pub fn wait(self: &Arc<Self>, front: usize, ticket: Ticket) -> Waiting {
         let (sender, receiver) = oneshot::channel();
-        let waiter = Waiter { front, sender };
-        self.shard(ticket).lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, waiter);
+        // Looked at under the lock that closing takes after it is set, so that nobody is left behind.
+        let mut shard = self.shard(ticket);
+        if !self.closed.load(Ordering::SeqCst) {
+            shard.insert(ticket, Waiter { front, sender });
+        }
+        drop(shard);
         Waiting { waiters: self.clone(), ticket, receiver }
     }
 
@@ -137,11 +153,21 @@ mod tests {
         let parcel = ends[1].recv().await.expect("a parcel for the second thread");
         assert_eq!(parcel.len(), 1);
         for (sender, reply) in parcel {
-            sender.send(reply).expect("the waiter is there");
+            assert!(sender.send(reply).is_ok(), "the waiter is there");
         }
         assert!(matches!(second.await, Some(Reply::ReadReady)));
         assert_eq!(waiters.len(), 1);
         drop(first);
+        assert!(waiters.is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_those_who_have_ended() {
+        let (waiters, _ends) = Waiters::new(1);
+        let before = waiters.wait(0, 1);
+        waiters.close();
+        assert!(before.await.is_none());
+        assert!(waiters.wait(0, 2).await.is_none());
         assert!(waiters.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use mvcc::watch::{Hub, HubConfig, HubStats, Output, StreamId};
 use proto::etcdserverpb::WatchRequest;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// While no watcher wants to hear of progress, the thread looks up this often.
@@ -98,19 +98,21 @@ impl Watching {
 
     /// Feeds the hub until the applier has ended.
     pub async fn feed(self, mut feed: FeedEnd, interests: Interests) {
-        let mut last = self.lock().hub.revision();
+        let missed = feed.missed_bell();
         loop {
-            let behind = self.lock().hub.needs_sync();
-            let tick = self.lock().hub.next_tick();
+            let (behind, tick) = {
+                let inner = self.lock();
+                (inner.hub.needs_sync(), inner.hub.next_tick())
+            };
             let patience = tick.map_or(IDLE, |at| at.saturating_sub(self.clock.now().monotonic));
             tokio::select! {
                 biased;
-                batch = feed.recv() => match batch {
+                () = missed.notified() => {
+                    self.catch_up();
+                    interests.tell_missed();
+                }
+                batch = feed.next() => match batch {
                     Some(batch) => {
-                        if batch.first_revision() > last + 1 {
-                            interests.tell_missed();
-                        }
-                        last = last.max(batch.last_revision());
                         self.publish(&batch);
                         interests.tell(&batch);
                     }
@@ -118,12 +120,23 @@ impl Watching {
                 },
                 () = tokio::task::yield_now(), if behind => self.serve_history(),
                 () = self.poked.notified() => {}
-                () = tokio::time::sleep(patience) => {
-                    self.lock().hub.tick(self.clock.now().monotonic);
-                    self.wake();
-                }
+                () = tokio::time::sleep(patience) => self.tick(),
             }
         }
+    }
+
+    /// Batches were lost: watchers read on in history. What is still in the feed is known then and passed over.
+    fn catch_up(&self) {
+        let view = self.shared.reader.view();
+        self.lock().hub.reset(view.kv());
+        self.wake();
+    }
+
+    fn tick(&self) {
+        let began = Instant::now();
+        self.lock().hub.tick(self.clock.now().monotonic);
+        self.wake();
+        self.shared.metrics.watch_progress.observe(began.elapsed());
     }
 
     fn publish(&self, batch: &Arc<EventBatch>) {

@@ -91,7 +91,8 @@ pub struct Compacted {
     pub revision: i64,
     pub took: Duration,
     pub keys: u64,
-    pub hash: u32,
+    /// `None` where the sweep was resumed after a restart.
+    pub hash: Option<u32>,
     pub db_bytes: u64,
     pub db_bytes_in_use: u64,
 }
@@ -99,19 +100,19 @@ pub struct Compacted {
 /// See [`Compacted`].
 #[track_caller]
 pub fn compaction_finished(done: &Compacted) {
-    info(
-        "finished scheduled compaction",
-        &[
-            ("compact-revision", done.revision.into()),
-            ("took", done.took.into()),
-            ("number-of-keys-compacted", done.keys.into()),
-            ("hash", done.hash.into()),
-            ("current-db-size-bytes", done.db_bytes.into()),
-            ("current-db-size", human_bytes(done.db_bytes).into()),
-            ("current-db-size-in-use-bytes", done.db_bytes_in_use.into()),
-            ("current-db-size-in-use", human_bytes(done.db_bytes_in_use).into()),
-        ],
-    );
+    let mut fields: Vec<Field<'_>> = vec![
+        ("compact-revision", done.revision.into()),
+        ("took", done.took.into()),
+        ("number-of-keys-compacted", done.keys.into()),
+    ];
+    fields.extend(done.hash.map(|hash| ("hash", hash.into())));
+    fields.extend([
+        ("current-db-size-bytes", done.db_bytes.into()),
+        ("current-db-size", human_bytes(done.db_bytes).into()),
+        ("current-db-size-in-use-bytes", done.db_bytes_in_use.into()),
+        ("current-db-size-in-use", human_bytes(done.db_bytes_in_use).into()),
+    ]);
+    info("finished scheduled compaction", &fields);
 }
 
 /// A size as people read it: `25 kB`, `1.2 MB`.

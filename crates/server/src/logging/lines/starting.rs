@@ -118,6 +118,13 @@ pub fn opened_backend(db: &Path, took: Duration) {
     info("opened backend db", &[("path", path(db)), ("took", took.into())]);
 }
 
+/// Another process holds the file at this path.
+#[track_caller]
+pub fn waiting_for_lock(file: &Path, waited: Duration) {
+    let fields = [("path", path(file)), ("took", waited.into())];
+    info("db file is flocked by another process, or taking too long", &fields);
+}
+
 /// A first start, with ids made from the initial cluster.
 #[track_caller]
 pub fn starting_local_member(member: u64, cluster: u64) {

@@ -1,0 +1,193 @@
+//! From a configuration to a serving member and back to an ended process.
+
+use super::clock::Clock;
+use super::driver::{Phase, StatusBoard};
+use super::fronts::{Fronts, HttpSide};
+use super::listen::{Dealer, Listener};
+use super::member::{Member, Parts};
+use super::served::{self, Unserved};
+use super::sockets::{self, Bound, ListenError, connections_max};
+use super::waiters::Waiters;
+use super::watchers::feeds;
+use super::{guard, open, options};
+use crate::config::Config;
+use crate::exit::{self, Signal};
+use crate::logging::{self, lines};
+use crate::metrics::Metrics;
+use crate::notify;
+use state::StateReader;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often a member that is not ready looks whether it ever will be.
+const DOUBT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Boot(#[from] node::boot::BootError),
+    #[error(transparent)]
+    Unserved(#[from] Unserved),
+    #[error("{0}")]
+    Config(String),
+    #[error("failed to start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why the process ends in good order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    By(Signal),
+    /// The member was removed from its cluster.
+    Removed,
+}
+
+/// What is listened on.
+struct Listeners {
+    clients: Vec<Bound>,
+    peers: Vec<Bound>,
+    metrics: Vec<Bound>,
+}
+
+/// Serves until a signal, or until the member is removed. `commit` names the build.
+pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
+    guard::end_where_a_thread_of_the_member_fails();
+    let clock = Clock::start();
+    let listeners = Listeners::bind(config)?;
+    let places = connections_max().map_err(ServeError::Config)?;
+    lines::starting(config, &options::version(config.compat_version).to_string(), commit, options::has_log(config));
+    let metrics = Arc::new(Metrics::new(config.metrics_extensive));
+    let booted = open::open(config, &metrics, clock)?;
+    let count = thread::available_parallelism().map_or(1, usize::from);
+    let (waiters, parcels) = Waiters::new(count);
+    let (feeds, feed_ends) = feeds(count);
+    let member = Member::start(config, Parts { booted, waiters, feeds, metrics: metrics.clone(), clock })?;
+    let http = HttpSide { metrics, config: Arc::new(config.clone()) };
+    let fronts = Fronts::start(&member.shared, parcels.into_iter().zip(feed_ends).collect(), &http, clock)?;
+    lines::now_serving(config, member.shared.member_id);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(run(config, listeners, &member, Dealer::new(fronts.ends(), places), &fronts));
+    // The listeners close first.
+    runtime.shutdown_background();
+    fronts.stop();
+    if let Ok(Ended::By(Signal::Interrupt)) = ended {
+        // Whoever asks again does not want to wait.
+        exit::end_at_next_interrupt();
+    }
+    let joined = fronts.join();
+    member.stop();
+    joined?;
+    let ended = ended?;
+    lines::closing(config, true);
+    Ok(ended)
+}
+
+/// From the open listeners to the wish to end.
+async fn run(
+    config: &Config,
+    listeners: Listeners,
+    member: &Member,
+    dealer: Dealer,
+    fronts: &Fronts,
+) -> Result<Ended, ServeError> {
+    let stop = fronts.stopping();
+    let accept = |kind, bound: Vec<Bound>| accept_all(kind, bound, &dealer, &stop);
+    accept(Listener::Peer, listeners.peers)?;
+    config.listen_peer_urls.iter().for_each(|url| lines::serving_peers(&url.authority));
+    accept(Listener::Metrics, listeners.metrics)?;
+    config.listen_metrics_urls.iter().for_each(|url| lines::serving_metrics(&url.authority));
+    let mut phase = member.phase.clone();
+    let ready = tokio::select! {
+        ready = phase.wait_for(|phase| *phase != Phase::Starting) => ready.is_ok_and(|phase| *phase == Phase::Ready),
+        unserved = never_ready(&member.shared.reader, &member.shared.status) => return Err(unserved.into()),
+    };
+    if ready {
+        served::check_auth(&member.shared.reader.view())?;
+        member.shared.serving.store(true, Ordering::SeqCst);
+        let shared = &member.shared;
+        lines::published(config, shared.member_id, shared.cluster_id, config.request_timeout());
+        lines::ready();
+        accept(Listener::Client, listeners.clients)?;
+        lines::grpc_status("", "SERVING", "started to serve");
+        notify::ready();
+        config.listen_client_urls.iter().for_each(|url| lines::serving_clients("grpc+http", &url.authority));
+    }
+    tokio::spawn(oversee_pins(member.shared.figures.pins.clone()));
+    let ended = tokio::select! {
+        signal = signal() => {
+            lines::received_signal(signal.name());
+            Ended::By(signal)
+        }
+        _ = phase.wait_for(|phase| matches!(phase, Phase::Stopped { .. })) => Ended::Removed,
+    };
+    if ended == Ended::Removed {
+        let why = "the member has been permanently removed from the cluster";
+        logging::warn("server error", &[("error", why.into())]);
+        logging::warn("data-dir used by this member must be removed", &[]);
+    }
+    lines::closing(config, false);
+    Ok(ended)
+}
+
+fn accept_all(
+    kind: Listener,
+    bound: Vec<Bound>,
+    dealer: &Dealer,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), ServeError> {
+    for bound in bound {
+        tokio::spawn(dealer.clone().accept(kind, bound.listen()?, stop.clone()));
+    }
+    Ok(())
+}
+
+/// Resolves once it is clear that the member waits in vain.
+async fn never_ready(reader: &StateReader, status: &StatusBoard) -> Unserved {
+    loop {
+        tokio::time::sleep(DOUBT_INTERVAL).await;
+        if let Err(unserved) = served::check_alone(&reader.view(), &status.get()) {
+            return unserved;
+        }
+    }
+}
+
+async fn oversee_pins(pins: Arc<super::pins::Pins>) {
+    loop {
+        tokio::time::sleep(super::pins::LOOK_EVERY).await;
+        pins.look(std::time::Instant::now());
+    }
+}
+
+/// Resolves to the signal that asks the process to end.
+async fn signal() -> Signal {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
+            _ = terminate.recv() => Signal::Terminate,
+            _ = interrupt.recv() => Signal::Interrupt,
+        },
+        (Err(failure), _) | (_, Err(failure)) => super::fatal("failed to watch for signals", &failure),
+    }
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Listeners, ServeError> {
+        let all = |urls: &[crate::config::Url]| {
+            let bound: Result<Vec<Bound>, ListenError> =
+                urls.iter().map(|url| sockets::bind(url, config.socket_reuse_port)).collect();
+            bound
+        };
+        lines::configuring_peer_listeners(&config.listen_peer_urls);
+        let peers = all(&config.listen_peer_urls)?;
+        lines::configuring_client_listeners(&config.listen_client_urls);
+        let clients = all(&config.listen_client_urls)?;
+        let metrics = all(&config.listen_metrics_urls)?;
+        Ok(Listeners { clients, peers, metrics })
+    }
+}

@@ -1,0 +1,5 @@
+//! The program from outside, as a child process.
+
+mod common;
+mod quota;
+mod serve;
