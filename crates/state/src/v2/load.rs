@@ -10,6 +10,7 @@ use super::node::{Content, Node};
 use super::path::Key;
 use super::stats::Stats;
 use super::view::TreeView;
+use super::{CLUSTER_PREFIX, KEYS_PREFIX};
 use std::sync::Arc;
 
 /// The JSON of a snapshot cannot be read.
@@ -77,15 +78,20 @@ fn nodes(r: &mut Reader<'_>) -> Result<OrdMap<Key, Node>> {
         if !node_member(r, top)?
             && let Some(Open { key, node, .. }) = stack.pop()
         {
-            done.insert(key, node);
+            // The first may have been a directory, whose children would hang on the second.
+            if done.insert(key, node).is_some() {
+                return r.fail("a node twice");
+            }
         }
     }
-    if done.get("").is_none_or(|root| !root.is_directory()) {
-        return r.fail("the root is no directory");
+    if !done.contains_key("") {
+        return r.fail("no root");
     }
-    // Nobody can give it one, and a tree that lost its root could not be saved.
-    if done.get("").is_some_and(|root| root.expires.is_some()) {
-        return r.fail("the root has an end");
+    // No request can change these, and the tree relies on them.
+    for lasting in [Key::root(), Key::of(CLUSTER_PREFIX), Key::of(KEYS_PREFIX)] {
+        if done.get(lasting.as_str()).is_some_and(|node| !node.is_directory() || node.expires.is_some()) {
+            return r.fail("the root, /0 or /1 is no lasting directory");
+        }
     }
     Ok(done)
 }

@@ -12,9 +12,9 @@ use prost::Message;
 use proto::etcdserverpb as pb;
 use proto::membershippb;
 use proto::raftpb::{ConfChange, Entry};
-use state::members::{Attributes, ChangeContext, Member, RaftAttributes};
+use state::members::{Attributes, ChangeContext, Member, Membership, RaftAttributes};
 use state::v2::Tree;
-use state::{Answer, Error, Result, State, StateOptions, V2Snapshot};
+use state::{Answer, Error, Result, State, StateOptions, V2Snapshot, Version};
 
 const DB: &str = "/db";
 const SELF: u64 = 1;
@@ -280,5 +280,9 @@ pub fn json(bytes: &[u8]) -> Result<()> {
         drop(tree.apply(&request));
     }
     Tree::from_json(&tree.to_json()).expect("our own writing is read back");
+    // As a state does whose buckets tell the members.
+    let members = Membership::new([Member { id: 2, ..Member::default() }], [3]);
+    tree.set_membership(&members, Some(Version::V3_5));
+    assert_eq!(tree.view().membership().expect("it was set"), members);
     Ok(())
 }
