@@ -133,7 +133,7 @@ impl State {
     }
 
     /// Shows readers the last published moment on the newest file.
-    fn republish(&mut self) {
+    pub(crate) fn republish(&mut self) {
         let published =
             Published { kv: self.store.reader().view(), tables: self.published.clone(), release: self.rules.release };
         self.reader.set(published);

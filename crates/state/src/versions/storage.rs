@@ -52,6 +52,9 @@ impl State {
         let key = (target >= Version::V3_6).then(|| target.to_string());
         self.store.migrate_storage(key.as_deref());
         self.live.versions.storage = Some(target);
+        // It is no entry's doing, so no publication follows.
+        self.published.versions.storage = Some(target);
+        self.republish();
         Migration::Done { from }
     }
 }
