@@ -23,7 +23,7 @@ pub(crate) struct Compactor {
     compacted_once: bool,
     last_revision: i64,
     /// A compaction that was proposed and not answered yet.
-    proposed: Option<(u64, i64)>,
+    proposed: Option<i64>,
 }
 
 impl Compactor {
@@ -66,14 +66,14 @@ impl Compactor {
         target.filter(|target| active && *target != self.last_revision)
     }
 
-    /// The compaction was proposed as request `ticket`.
-    pub fn proposed(&mut self, ticket: u64, revision: i64) {
-        self.proposed = Some((ticket, revision));
+    /// A compaction to this revision was proposed.
+    pub fn proposed(&mut self, revision: i64) {
+        self.proposed = Some(revision);
     }
 
     /// The store has been compacted at least to this revision: the proposal succeeded, or another was ahead of it.
     pub fn compacted(&mut self, revision: i64, now: Duration) {
-        let Some((_, target)) = self.proposed.filter(|(_, target)| *target <= revision) else { return };
+        let Some(target) = self.proposed.filter(|target| *target <= revision) else { return };
         self.proposed = None;
         self.last_revision = target;
         self.last_success = now;
@@ -122,7 +122,7 @@ mod tests {
         for minute in 1..=minutes {
             let now = MINUTE * minute;
             if let Some(target) = compactor.look(now, i64::from(minute) + 1, true) {
-                compactor.proposed(1, target);
+                compactor.proposed(target);
                 compactor.compacted(target, now);
                 out.push((minute, target));
             }
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(compactor.look(5 * MINUTE, 900, true), None);
         assert_eq!(compactor.look(10 * MINUTE, 1000, true), None);
         assert_eq!(compactor.look(15 * MINUTE, 1500, true), Some(500));
-        compactor.proposed(1, 500);
+        compactor.proposed(500);
         compactor.compacted(500, 15 * MINUTE);
         assert_eq!(compactor.look(20 * MINUTE, 1500, true), None, "nothing new");
         assert_eq!(compactor.look(25 * MINUTE, 1600, false), None, "not the leader");
@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(compactor.look(MINUTE * minute, 50, true), None);
         }
         assert_eq!(compactor.look(MINUTE * 10, 60, true), Some(1));
-        compactor.proposed(9, 1);
+        compactor.proposed(1);
         assert_eq!(compactor.look(MINUTE * 11, 70, true), Some(1));
         assert_eq!(compactor.look(MINUTE * 12, 80, true), Some(50));
     }

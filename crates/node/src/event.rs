@@ -137,6 +137,8 @@ pub struct Applied {
     pub term: u64,
     /// The state itself was replaced by a received snapshot: leases and members are to be read anew.
     pub snapshot_installed: bool,
+    /// The tickets of this member's own requests among the entries, refused ones included.
+    pub tickets: Vec<Ticket>,
     pub leases: Vec<LeaseChange>,
     pub conf_changes: Vec<AppliedConfChange>,
     /// The cluster version after the batch; `None` while undecided.

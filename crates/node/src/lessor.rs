@@ -141,6 +141,10 @@ impl Lessor {
         self.primary
     }
 
+    pub fn knows(&self, id: i64) -> bool {
+        self.leases.contains_key(&id)
+    }
+
     /// Starts the lease anew with its whole TTL.
     pub fn renew(&mut self, id: i64, now: Duration) -> Result<Renewed, RenewError> {
         if !self.primary {

@@ -281,7 +281,12 @@ impl Applier {
         if peek.may_need_newer {
             self.newest_entry = self.newest_entry.max(state::versions::required(&entry));
         }
-        let answer = if self.options.ids.is_own(peek.id) { Answer::Wanted } else { Answer::Unwanted };
+        let answer = if self.options.ids.is_own(peek.id) {
+            batch.applied.tickets.push(peek.id);
+            Answer::Wanted
+        } else {
+            Answer::Unwanted
+        };
         let applied = self.state.apply_for(&entry, answer)?;
         self.observer.applied(&entry, &applied);
         self.sort_effects(applied, batch, out, now);

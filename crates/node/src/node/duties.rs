@@ -40,15 +40,15 @@ pub(super) struct LeaseCall {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Transfer {
     /// Who waits, if not the member itself on its way out.
-    pub ticket: Option<Ticket>,
+    ticket: Option<Ticket>,
     target: u64,
-    pub deadline: Duration,
+    deadline: Duration,
 }
 
 /// How far the member is with making its name known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Publication {
-    proposed_at: Option<Duration>,
+    proposed: Option<(Ticket, Duration)>,
     done: bool,
 }
 
@@ -64,37 +64,50 @@ pub(super) enum Stopping {
 }
 
 impl Node {
+    /// A lease that is known here is renewed at once, as by etcd from 3.7 on; everything else waits until what is committed
+    /// now is applied.
     pub(super) fn lease_call(&mut self, ticket: Ticket, lease: i64, ask: LeaseAsk, now: Duration) {
-        if !self.is_leader() {
-            return self.reply(ticket, Outcome::AskLeader { leader: self.leader });
+        if self.has_ended() {
+            return;
         }
-        let deadline = now + LEASE_CALL_WAIT;
-        self.lease_calls.push(LeaseCall { ticket, lease, ask, index: self.core.committed(), deadline, expired: false });
-        self.answer_lease_calls(now);
+        if !self.leads_indeed() {
+            return self.reply(ticket, Outcome::AskLeader { leader: self.core.leader() });
+        }
+        let known = ask == LeaseAsk::Renew && self.lessor.knows(lease);
+        let index = if known { 0 } else { self.core.committed() };
+        let call = LeaseCall { ticket, lease, ask, index, deadline: now + LEASE_CALL_WAIT, expired: false };
+        let waits = self.answer_lease_call(call, now);
+        self.lease_calls.extend(waits);
     }
 
     /// Answers the calls whose index is applied, and gives up those that wait too long for it.
     pub(super) fn answer_lease_calls(&mut self, now: Duration) {
-        for mut call in std::mem::take(&mut self.lease_calls) {
-            if call.expired {
-                self.lease_calls.push(call);
-            } else if call.index <= self.applied.index {
-                match call.ask {
-                    LeaseAsk::TimeLeft => {
-                        let time = self.lessor.time_left(call.lease, now);
-                        self.reply(call.ticket, Outcome::LeaseTimeLeft(time));
-                    }
-                    LeaseAsk::Renew => call.expired = !self.renew(call.ticket, call.lease, now),
-                }
-                if call.expired {
-                    self.lease_calls.push(call);
-                }
-            } else if now >= call.deadline {
-                self.fail(call.ticket, ClientError::TimeoutWaitAppliedIndex);
-            } else {
-                self.lease_calls.push(call);
-            }
+        for call in std::mem::take(&mut self.lease_calls) {
+            let waits = self.answer_lease_call(call, now);
+            self.lease_calls.extend(waits);
         }
+    }
+
+    /// Gives the call back where it has to wait.
+    fn answer_lease_call(&mut self, mut call: LeaseCall, now: Duration) -> Option<LeaseCall> {
+        if call.expired {
+            return Some(call);
+        }
+        if call.index > self.applied.index {
+            if now < call.deadline {
+                return Some(call);
+            }
+            self.fail(call.ticket, ClientError::TimeoutWaitAppliedIndex);
+            return None;
+        }
+        match call.ask {
+            LeaseAsk::TimeLeft => {
+                let time = self.lessor.time_left(call.lease, now);
+                self.reply(call.ticket, Outcome::LeaseTimeLeft(time));
+            }
+            LeaseAsk::Renew => call.expired = !self.renew(call.ticket, call.lease, now),
+        }
+        call.expired.then_some(call)
     }
 
     /// False where the lease has ended and its revocation is waited for.
@@ -104,7 +117,7 @@ impl Node {
                 if renewed.clear_checkpoint {
                     let id = self.ids.next();
                     let data = requests::lease_checkpoint(id, &[(lease, 0)]);
-                    self.propose_own(data, id, ProposalKind::LeaseExpiry, now);
+                    self.propose_as_leader(vec![(id, data)], ProposalKind::LeaseExpiry, now);
                 }
                 self.reply(ticket, Outcome::LeaseRenewed { ttl_secs: Some(renewed.ttl_secs) });
             }
@@ -140,20 +153,22 @@ impl Node {
     pub(super) fn scan_leases(&mut self, now: Duration) {
         let checkpoints = self.config.lease_checkpoint.then_some(self.config.lease_checkpoint_interval);
         self.lessor.set_checkpoint_interval(checkpoints);
-        if !self.lessor.is_primary() || self.stopping.is_some() {
+        if !self.lessor.is_primary() || !self.leads_indeed() || self.stopping.is_some() {
             return;
         }
-        for lease in self.lessor.expired(now) {
-            self.counters.leases_expired += 1;
+        let expired = self.lessor.expired(now);
+        self.counters.leases_expired += expired.len() as u64;
+        let mut requests = Vec::with_capacity(expired.len());
+        for lease in expired {
             let id = self.ids.next();
-            let data = requests::lease_revoke(id, lease, self.applied.auth_revision);
-            self.propose_own(data, id, ProposalKind::LeaseExpiry, now);
+            requests.push((id, requests::lease_revoke(id, lease, self.applied.auth_revision)));
         }
         let due = self.lessor.due_checkpoints(now);
         if !due.is_empty() {
             let id = self.ids.next();
-            self.propose_own(requests::lease_checkpoint(id, &due), id, ProposalKind::LeaseExpiry, now);
+            requests.push((id, requests::lease_checkpoint(id, &due)));
         }
+        self.propose_as_leader(requests, ProposalKind::LeaseExpiry, now);
     }
 
     /// Whether this leader may look at the versions now.
@@ -181,7 +196,7 @@ impl Node {
         if let Some(to) = decided {
             let id = self.ids.next();
             let data = requests::cluster_version(id, to, self.form_version());
-            self.propose_own(data, id, ProposalKind::Client, now);
+            self.propose_as_leader(vec![(id, data)], ProposalKind::Client, now);
         }
     }
 
@@ -197,8 +212,11 @@ impl Node {
         let active = self.is_leader() && self.stopping.is_none();
         if let Some(revision) = self.compactor.look(now, self.applied.revision, active) {
             let id = self.ids.next();
-            self.compactor.proposed(id, revision);
-            self.propose_own(requests::compaction(id, revision), id, ProposalKind::Client, now);
+            let taken =
+                self.propose_as_leader(vec![(id, requests::compaction(id, revision))], ProposalKind::Client, now);
+            if taken {
+                self.compactor.proposed(revision);
+            }
         }
     }
 
@@ -216,26 +234,28 @@ impl Node {
         self.raising_no_space = self.raising_no_space.filter(|since| now < *since + OWN_RETRY);
     }
 
-    /// Makes name and client URLs known, once per start; repeated until the membership shows them.
+    /// Makes name and client URLs known, once per start; repeated until it is applied.
     pub(super) fn publish(&mut self, now: Duration) {
-        if self.publication.done || self.leader == 0 || self.stopping.is_some() {
+        let under_way = self.publication.proposed.is_some_and(|(_, at)| now < at + self.config.request_timeout());
+        if self.publication.done || under_way || self.leader == 0 || self.stopping.is_some() {
             return;
         }
-        let Some(own) = self.members.iter().find(|member| member.id == self.id) else { return };
-        let shown = own.name == self.config.name && own.client_urls == self.config.client_urls;
-        match self.publication.proposed_at {
-            Some(_) if shown => {
-                self.publication.done = true;
-                self.actions.push_back(Action::Published);
-            }
-            Some(at) if now < at + self.config.request_timeout() => {}
-            _ => {
-                self.publication.proposed_at = Some(now);
-                let id = self.ids.next();
-                let (name, urls) = (&self.config.name, &self.config.client_urls);
-                let data = requests::member_attributes(id, self.id, name, urls, self.form_version());
-                self.propose_own(data, id, ProposalKind::Client, now);
-            }
+        if self.members.iter().all(|member| member.id != self.id) {
+            return;
+        }
+        let id = self.ids.next();
+        self.publication.proposed = Some((id, now));
+        let (name, urls) = (&self.config.name, &self.config.client_urls);
+        let data = requests::member_attributes(id, self.id, name, urls, self.form_version());
+        self.propose_own(data, id, ProposalKind::Client, now);
+    }
+
+    /// These requests of this member are applied; its publication may be among them.
+    pub(super) fn published(&mut self, tickets: &[Ticket]) {
+        let Some((ticket, _)) = self.publication.proposed.filter(|_| !self.publication.done) else { return };
+        if tickets.contains(&ticket) {
+            self.publication.done = true;
+            self.actions.push_back(Action::Published);
         }
     }
 
@@ -255,17 +275,23 @@ impl Node {
     fn start_transfer(&mut self, ticket: Option<Ticket>, target: u64, now: Duration) {
         self.propose_batch();
         self.core.transfer_leader(target);
-        self.transfer = Some(Transfer { ticket, target, deadline: now + self.config.request_timeout() });
+        self.transfers.push(Transfer { ticket, target, deadline: now + self.config.request_timeout() });
     }
 
-    /// There is a new leader: a transfer has ended, one way or the other.
-    pub(super) fn finish_transfer(&mut self) {
-        let Some(transfer) = self.transfer else { return };
-        if transfer.target == self.leader {
-            self.transfer = None;
-            if let Some(ticket) = transfer.ticket {
-                self.reply(ticket, Outcome::LeaderMoved);
-            }
+    /// There is a new leader: who waited for this one has what was asked for.
+    pub(super) fn finish_transfers(&mut self) {
+        let leader = self.leader;
+        let done: Vec<Transfer> = self.transfers.extract_if(.., |transfer| transfer.target == leader).collect();
+        for ticket in done.into_iter().filter_map(|transfer| transfer.ticket) {
+            self.reply(ticket, Outcome::LeaderMoved);
+        }
+    }
+
+    /// Gives up waiting for transfers that take too long.
+    pub(super) fn expire_transfers(&mut self, now: Duration) {
+        let late: Vec<Transfer> = self.transfers.extract_if(.., |transfer| now >= transfer.deadline).collect();
+        for ticket in late.into_iter().filter_map(|transfer| transfer.ticket) {
+            self.fail(ticket, ClientError::TimeoutLeaderTransfer);
         }
     }
 
@@ -286,7 +312,7 @@ impl Node {
     /// The next step of stopping, where the last one is done.
     pub(super) fn advance_stop(&mut self) {
         match self.stopping {
-            Some(Stopping::HandingOver) if self.transfer.is_none() => {
+            Some(Stopping::HandingOver) if self.transfers.iter().all(|transfer| transfer.ticket.is_some()) => {
                 let hard_state = Some(self.core.hard_state()).filter(|hard_state| hard_state.term > 0);
                 self.lazy_hard_state = None;
                 self.submit(Batch { hard_state, sync: true, ..Batch::default() }, Vec::new());
@@ -305,8 +331,11 @@ impl Node {
             return;
         }
         self.stopping = Some(Stopping::Stopped);
-        let lease_calls = std::mem::take(&mut self.lease_calls).into_iter().map(|call| call.ticket);
-        let waiting: Vec<Ticket> = self.reads.drain().into_iter().chain(lease_calls).collect();
+        let mut waiting = self.reads.drain();
+        waiting.extend(std::mem::take(&mut self.batch).into_iter().map(|(proposal, _)| proposal.ticket));
+        waiting.extend(self.proposals.drain());
+        waiting.extend(std::mem::take(&mut self.lease_calls).into_iter().map(|call| call.ticket));
+        waiting.extend(std::mem::take(&mut self.transfers).into_iter().filter_map(|transfer| transfer.ticket));
         waiting.into_iter().for_each(|ticket| self.fail(ticket, ClientError::Stopped));
         self.actions.push_back(last);
     }

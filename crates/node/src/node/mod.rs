@@ -7,6 +7,7 @@ mod core;
 mod duties;
 mod membership;
 mod proposals;
+mod propose;
 mod reads;
 mod ready;
 #[cfg(test)]
@@ -18,14 +19,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use proto::errors::ClientError;
 use proto::etcdserverpb::Member;
-use proto::raftpb::{ConfChange, HardState, Message, MessageType};
+use proto::raftpb::{HardState, Message, MessageType};
 
 use self::core::Core;
-use self::membership::{Peers, Rules};
+use self::membership::Peers;
 use self::proposals::Proposals;
+use self::propose::Unapplied;
 use self::reads::Reads;
 use self::ready::InFlight;
 use self::time::Timers;
@@ -37,13 +38,6 @@ use crate::ids::RequestIds;
 use crate::lessor::Lessor;
 
 pub(crate) use self::core::Log;
-
-/// Entries that the applier may lag behind before clients are refused.
-const APPLY_LAG_MAX: u64 = 5000;
-/// The same for the revocation of expired leases.
-const APPLY_LAG_MAX_LEASE_EXPIRY: u64 = 10_000;
-/// Bytes of entries in one raft message of proposals.
-const PROPOSAL_BATCH_BYTES: usize = 1 << 20;
 
 /// One member of a cluster. Owned by one driver, which does
 ///
@@ -64,6 +58,8 @@ pub struct Node {
     seq: u64,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
+    in_flight_entries: usize,
+    unapplied: Unapplied,
     /// A hard state that only moves the commit index; it waits for the next batch, or for someone who needs it.
     lazy_hard_state: Option<HardState>,
     lazy_responses: Vec<Message>,
@@ -82,7 +78,7 @@ pub struct Node {
     lease_calls: Vec<duties::LeaseCall>,
     compactor: Compactor,
     peers: Peers,
-    transfer: Option<duties::Transfer>,
+    transfers: Vec<duties::Transfer>,
     publication: duties::Publication,
     raising_no_space: Option<Duration>,
     timers: Timers,
@@ -163,6 +159,8 @@ impl Node {
             seq: 0,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            in_flight_entries: 0,
+            unapplied: Unapplied::default(),
             lazy_hard_state: None,
             lazy_responses: Vec::new(),
             durable_commit: hard_state.commit,
@@ -175,7 +173,7 @@ impl Node {
             lease_calls: Vec::new(),
             compactor: Compactor::new(config.auto_compaction, now.monotonic, applied.revision),
             peers: Peers::default(),
-            transfer: None,
+            transfers: Vec::new(),
             publication: duties::Publication::default(),
             raising_no_space: None,
             timers: Timers::new(&config, now.monotonic),
@@ -200,6 +198,9 @@ impl Node {
 
     /// Takes one event. Cheap; raft's answer is fetched in [`Self::flush`].
     pub fn handle(&mut self, event: Event, now: Now) {
+        if self.has_ended() {
+            return;
+        }
         let at = now.monotonic;
         match event {
             Event::Propose(proposal) => self.propose(proposal, at),
@@ -293,111 +294,21 @@ impl Node {
         self.role == Role::Leader
     }
 
-    /// Contract 9: back-pressure stands before the proposal.
-    fn is_overloaded(&self, kind: ProposalKind) -> bool {
-        let lag_max = match kind {
-            ProposalKind::Client => APPLY_LAG_MAX,
-            ProposalKind::LeaseExpiry => APPLY_LAG_MAX_LEASE_EXPIRY,
-        };
-        self.core.committed().saturating_sub(self.applied.index) > lag_max || self.is_over_bytes()
-    }
-
-    fn is_over_bytes(&self) -> bool {
-        self.in_flight_bytes + self.proposals.held_bytes() > self.config.unsynced_bytes_max
-    }
-
-    fn propose(&mut self, proposal: Proposal, now: Duration) {
-        if self.stopping.is_some() {
-            self.fail(proposal.ticket, ClientError::Stopped);
-        } else if self.is_overloaded(proposal.kind) {
-            self.counters.proposals_failed += 1;
-            self.fail(proposal.ticket, ClientError::RequestTooManyRequests);
-        } else if self.leader == 0 {
-            self.proposals.hold(proposal, now);
-        } else {
-            self.in_flight_bytes += proposal.data.len();
-            self.batch.push((proposal, now));
-        }
-    }
-
-    /// A proposal of the member's own; nobody waits for its answer.
-    fn propose_own(&mut self, data: Bytes, ticket: Ticket, kind: ProposalKind, now: Duration) {
-        self.propose(Proposal { ticket, data, kind }, now);
-    }
-
-    /// Hands the gathered proposals to raft, many entries to a message.
-    fn propose_batch(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        let mut rest = batch.into_iter().peekable();
-        while rest.peek().is_some() {
-            let mut bytes = 0;
-            let mut part = Vec::new();
-            while let Some((proposal, started)) =
-                rest.next_if(|(next, _)| bytes == 0 || bytes + next.data.len() <= PROPOSAL_BATCH_BYTES)
-            {
-                bytes += proposal.data.len().max(1);
-                self.in_flight_bytes -= proposal.data.len();
-                part.push((proposal, started));
-            }
-            self.propose_part(part);
-        }
-    }
-
-    fn propose_part(&mut self, part: Vec<(Proposal, Duration)>) {
-        let first = self.core.last_index() + 1;
-        let entries = part.iter().map(|(proposal, _)| proposal.data.clone()).collect();
-        match self.core.propose(entries) {
-            Ok(()) if self.is_leader() => {
-                for (index, (proposal, started)) in (first..).zip(part) {
-                    self.proposals.appended(proposal.ticket, index, started);
-                }
-            }
-            Ok(()) => part.iter().for_each(|(proposal, started)| self.proposals.forwarded(proposal.ticket, *started)),
-            Err(_) if self.core.leader() == 0 => {
-                part.into_iter().for_each(|(proposal, started)| self.proposals.hold(proposal, started));
-            }
-            Err(_) => {
-                self.counters.proposals_failed += part.len() as u64;
-                part.iter().for_each(|(proposal, _)| self.fail(proposal.ticket, ClientError::ProposalDropped));
-            }
-        }
-    }
-
-    fn propose_conf_change(&mut self, change: ConfChange, now: Duration) {
-        let matched = self.is_leader().then(|| self.core.matched());
-        let rules = Rules {
-            own: self.id,
-            members: &self.members,
-            peers: &self.peers,
-            now,
-            strict: self.config.strict_reconfig,
-            matched: matched.as_ref(),
-        };
-        let ticket = change.id;
-        let checked = match self.stopping {
-            Some(_) => Err(ClientError::Stopped),
-            None => rules.check(&change),
-        };
-        if let Err(error) = checked {
-            return self.fail(ticket, error);
-        }
-        // Whatever was proposed before stands before it in the log.
-        self.propose_batch();
-        if self.core.propose_conf_change(&change).is_err() {
-            self.fail(ticket, ClientError::ProposalDropped);
-        }
-    }
-
-    /// Messages that are not for this member are dropped here, and what no peer sends by raft; so are appends and
-    /// forwarded proposals that find too much unsynced already: an append is repeated by its sender, a proposal is lost.
+    /// Messages that are not for this member are dropped here, and what no peer sends by raft; so are appends that find
+    /// too much waiting already, which their sender will repeat, and forwarded proposals that find the leader overloaded,
+    /// which are lost.
     fn step(&mut self, message: Message) {
         let Ok(kind) = MessageType::try_from(message.msg_type) else { return };
         if message.from == 0 || message.from == self.id || message.to != self.id {
             return;
         }
-        if kind == MessageType::MsgApp && !message.entries.is_empty() && self.is_over_bytes() {
-            return;
+        let dropped = match kind {
+            MessageType::MsgApp => self.is_backed_up(),
+            MessageType::MsgProp => self.is_overloaded(ProposalKind::Client),
+            _ => false,
+        };
+        if !dropped {
+            self.core.step_peer(message);
         }
-        self.core.step_peer(message);
     }
 }

@@ -3,8 +3,10 @@
 //! The applier answers a proposal that is applied. This table only knows which ones may have to be given up: nothing is
 //! proposed twice, and giving up says nothing about whether the entry will still be applied.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+
+use proto::raftpb::ConfChange;
 
 use crate::event::{Proposal, Ticket};
 
@@ -17,10 +19,33 @@ struct Sent {
     started: Duration,
 }
 
+/// What waits for a leader.
+#[derive(Debug)]
+pub(super) enum Wish {
+    Request(Proposal),
+    Change(ConfChange),
+}
+
+impl Wish {
+    fn ticket(&self) -> Ticket {
+        match self {
+            Wish::Request(proposal) => proposal.ticket,
+            Wish::Change(change) => change.id,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Wish::Request(proposal) => proposal.data.len(),
+            Wish::Change(change) => change.context.len(),
+        }
+    }
+}
+
 /// A proposal that waits for a leader.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub proposal: Proposal,
+    pub wish: Wish,
     pub started: Duration,
 }
 
@@ -38,19 +63,33 @@ pub(super) struct Proposals {
     timeout: Duration,
     /// Appended by this member as leader, in the order of their indexes and of time.
     appended: VecDeque<Sent>,
-    /// Forwarded, or appended under a leadership since lost; in the order of time.
+    /// Forwarded, or appended under a leadership since lost, or a conf change, which a leader may drop in silence; in the
+    /// order of time. Those that are not outstanding any more have been answered.
     unknown: VecDeque<Sent>,
+    outstanding: BTreeSet<Ticket>,
     held: VecDeque<Held>,
     held_bytes: usize,
 }
 
 impl Proposals {
     pub fn new(timeout: Duration) -> Self {
-        Self { timeout, appended: VecDeque::new(), unknown: VecDeque::new(), held: VecDeque::new(), held_bytes: 0 }
+        Self {
+            timeout,
+            appended: VecDeque::new(),
+            unknown: VecDeque::new(),
+            outstanding: BTreeSet::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+        }
     }
 
     pub fn pending(&self) -> usize {
-        self.appended.len() + self.unknown.len() + self.held.len()
+        self.appended.len() + self.outstanding.len() + self.held.len()
+    }
+
+    /// How many are held back.
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// Bytes of the proposals held back.
@@ -58,9 +97,9 @@ impl Proposals {
         self.held_bytes
     }
 
-    pub fn hold(&mut self, proposal: Proposal, now: Duration) {
-        self.held_bytes += proposal.data.len();
-        self.held.push_back(Held { proposal, started: now });
+    pub fn hold(&mut self, wish: Wish, started: Duration) {
+        self.held_bytes += wish.bytes();
+        self.held.push_back(Held { wish, started });
     }
 
     /// Everything held back, oldest first: there is a leader again.
@@ -76,35 +115,60 @@ impl Proposals {
 
     /// The proposal went to the leader, who may be another member.
     pub fn forwarded(&mut self, ticket: Ticket, started: Duration) {
+        self.outstanding.insert(ticket);
         self.unknown.push_back(Sent { index: 0, ticket, started });
     }
 
     /// This member leads no more: another leader may overwrite what it appended.
     pub fn leadership_lost(&mut self) {
+        self.outstanding.extend(self.appended.iter().map(|sent| sent.ticket));
         self.unknown.extend(self.appended.drain(..));
         self.unknown.make_contiguous().sort_by_key(|sent| sent.started);
     }
 
-    /// Entries up to `index` are applied, by a member that still leads: their proposals are answered.
-    pub fn applied(&mut self, index: u64) {
+    /// Entries up to `index` are applied, among them those of this member with these tickets.
+    pub fn applied(&mut self, index: u64, tickets: &[Ticket]) {
         while self.appended.front().is_some_and(|sent| sent.index <= index) {
             self.appended.pop_front();
+        }
+        if self.outstanding.is_empty() {
+            return;
+        }
+        for ticket in tickets {
+            self.outstanding.remove(ticket);
+        }
+        while self.unknown.front().is_some_and(|sent| !self.outstanding.contains(&sent.ticket)) {
+            self.unknown.pop_front();
         }
     }
 
     /// Takes out what has waited too long.
     pub fn expire(&mut self, now: Duration) -> Vec<GivenUp> {
+        let limit = now.checked_sub(self.timeout);
+        self.take_out(|started| limit.is_some_and(|limit| started <= limit))
+    }
+
+    /// Takes out everything; the member stops.
+    pub fn drain(&mut self) -> Vec<Ticket> {
+        self.take_out(|_| true).into_iter().map(|given_up| given_up.ticket).collect()
+    }
+
+    fn take_out(&mut self, mut late: impl FnMut(Duration) -> bool) -> Vec<GivenUp> {
         let mut out = Vec::new();
-        for queue in [&mut self.appended, &mut self.unknown] {
-            while let Some(sent) = queue.front().copied().filter(|sent| now >= sent.started + self.timeout) {
-                queue.pop_front();
-                out.push(GivenUp { ticket: sent.ticket, started: sent.started, unsent: false });
-            }
+        let sent = |sent: &Sent| GivenUp { ticket: sent.ticket, started: sent.started, unsent: false };
+        while let Some(next) = self.appended.front().filter(|next| late(next.started)) {
+            out.push(sent(next));
+            self.appended.pop_front();
         }
-        while self.held.front().is_some_and(|held| now >= held.started + self.timeout) {
-            let Some(held) = self.held.pop_front() else { break };
-            self.held_bytes -= held.proposal.data.len();
-            out.push(GivenUp { ticket: held.proposal.ticket, started: held.started, unsent: true });
+        while let Some(next) = self.unknown.front().filter(|next| late(next.started)) {
+            if self.outstanding.remove(&next.ticket) {
+                out.push(sent(next));
+            }
+            self.unknown.pop_front();
+        }
+        while let Some(held) = self.held.pop_front_if(|held| late(held.started)) {
+            self.held_bytes -= held.wish.bytes();
+            out.push(GivenUp { ticket: held.wish.ticket(), started: held.started, unsent: true });
         }
         out
     }
@@ -123,7 +187,7 @@ mod tests {
         proposals.appended(1, 10, SEC);
         proposals.appended(2, 11, 2 * SEC);
         proposals.forwarded(3, 3 * SEC);
-        proposals.applied(10);
+        proposals.applied(10, &[]);
         assert_eq!(proposals.pending(), 2);
         assert!(proposals.expire(8 * SEC).is_empty());
         assert_eq!(proposals.expire(9 * SEC), [GivenUp { ticket: 2, started: 2 * SEC, unsent: false }]);
@@ -131,20 +195,36 @@ mod tests {
     }
 
     #[test]
-    fn lost_leadership_leaves_only_time_to_tell() {
+    fn the_forwarded_are_forgotten_by_their_tickets() {
+        let mut proposals = Proposals::new(7 * SEC);
+        for ticket in 1..=3 {
+            proposals.forwarded(ticket, SEC * ticket as u32);
+        }
+        proposals.applied(10, &[2, 9]);
+        assert_eq!(proposals.pending(), 2);
+        assert_eq!(proposals.expire(8 * SEC), [GivenUp { ticket: 1, started: SEC, unsent: false }]);
+        proposals.applied(11, &[3]);
+        assert_eq!((proposals.pending(), proposals.unknown.len()), (0, 0));
+        assert!(proposals.expire(99 * SEC).is_empty());
+    }
+
+    #[test]
+    fn lost_leadership_leaves_only_time_or_the_ticket_to_tell() {
         let mut proposals = Proposals::new(7 * SEC);
         proposals.forwarded(1, 2 * SEC);
         proposals.appended(2, 11, SEC);
+        proposals.appended(3, 12, SEC);
         proposals.leadership_lost();
-        proposals.applied(11);
+        proposals.applied(12, &[3]);
         assert_eq!(proposals.expire(8 * SEC), [GivenUp { ticket: 2, started: SEC, unsent: false }]);
+        assert_eq!(proposals.drain(), [1]);
     }
 
     #[test]
     fn held_ones_never_left() {
         let mut proposals = Proposals::new(7 * SEC);
         let data = bytes::Bytes::from_static(b"abc");
-        proposals.hold(Proposal { ticket: 5, data, kind: ProposalKind::Client }, SEC);
+        proposals.hold(Wish::Request(Proposal { ticket: 5, data, kind: ProposalKind::Client }), SEC);
         assert_eq!(proposals.held_bytes(), 3);
         assert_eq!(proposals.expire(8 * SEC), [GivenUp { ticket: 5, started: SEC, unsent: true }]);
         assert_eq!(proposals.held_bytes(), 0);

@@ -117,6 +117,10 @@ impl Node {
         let mut all_responses = std::mem::take(&mut self.lazy_responses);
         all_responses.extend(responses);
         self.in_flight_bytes += bytes;
+        self.in_flight_entries += batch.entries.len();
+        if let Some(last) = batch.entries.last() {
+            self.unapplied.add(last.index, bytes);
+        }
         self.in_flight.push_back(InFlight {
             seq: batch.seq,
             entries: batch.entries.clone(),
@@ -132,6 +136,7 @@ impl Node {
         while self.in_flight.front().is_some_and(|batch| batch.seq <= persisted.seq) {
             let Some(batch) = self.in_flight.pop_front() else { break };
             self.in_flight_bytes -= batch.bytes;
+            self.in_flight_entries -= batch.entries.len();
             if let Some(snapshot) = batch.snapshot {
                 self.core.install_snapshot(&snapshot);
                 self.snapshot_index = self.core.snapshot_index();
@@ -209,9 +214,11 @@ impl Node {
         }
         let version_changed = applied.cluster_version != self.applied.cluster_version;
         self.core.applied(applied.index);
+        let tickets = std::mem::take(&mut applied.tickets);
         self.applied = applied;
         self.applied.leases.clear();
-        self.proposals.applied(self.applied.index);
+        self.unapplied.applied(self.applied.index);
+        self.proposals.applied(self.applied.index, &tickets);
         self.compactor.compacted(self.applied.compact_revision, now);
         if version_changed {
             self.timers.check_versions_now();
@@ -219,6 +226,7 @@ impl Node {
         let keep = self.config.catch_up_entries.max(1);
         self.core.compact(keep, keep.min(COMPACTION_SLACK_MAX));
         self.answer_lease_calls(now);
+        self.published(&tickets);
         self.publish(now);
         self.campaign_if_alone();
         self.release_reads();
@@ -276,12 +284,8 @@ impl Node {
             self.core.read_index(id);
         }
         self.had_leader = true;
-        self.finish_transfer();
-        for held in self.proposals.release_held() {
-            self.in_flight_bytes += held.proposal.data.len();
-            self.batch.push((held.proposal, held.started));
-        }
-        self.propose_batch();
+        self.finish_transfers();
+        self.propose_held();
         self.publish(now);
     }
 

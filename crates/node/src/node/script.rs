@@ -6,8 +6,9 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use proto::etcdserverpb::{InternalRaftRequest, Member, V2Request};
-use proto::raftpb::{ConfChangeType, EntryType, HardState, MessageType};
+use proto::raftpb::{ConfChange, ConfChangeType, EntryType, HardState, MessageType};
 use state::Version;
 use testkit::datadriven::{self, Case};
 
@@ -174,9 +175,10 @@ impl Env {
 
     fn apply(&mut self, case: &Case) {
         let n = case.parsed("n").unwrap_or(usize::MAX).min(self.to_apply.len());
-        let mut applied = Applied { members: None, leases: Vec::new(), ..self.applied.clone() };
+        let mut applied = Applied { members: None, leases: Vec::new(), tickets: Vec::new(), ..self.applied.clone() };
         for entry in self.to_apply.drain(..n).flat_map(|batch| batch.entries) {
             (applied.index, applied.term) = (entry.index, entry.term);
+            applied.tickets.extend(ticket_of(&entry).filter(|id| self.node.ids.is_own(*id)));
             if entry.entry_type == EntryType::EntryConfChange as i32 {
                 let change: ConfChange = prost::Message::decode(entry.data).expect("a conf change");
                 applied.conf_changes.push(AppliedConfChange {
@@ -266,6 +268,16 @@ impl Env {
         }
         out
     }
+}
+
+/// The ticket in a request that the node itself made.
+fn ticket_of(entry: &proto::raftpb::Entry) -> Option<u64> {
+    let request: Option<InternalRaftRequest> = prost::Message::decode(entry.data.clone()).ok();
+    if let Some(header) = request.and_then(|request| request.header) {
+        return Some(header.id);
+    }
+    let v2: Option<V2Request> = prost::Message::decode(entry.data.clone()).ok();
+    v2.map(|request| request.id)
 }
 
 fn batch_text(batch: &Batch) -> String {

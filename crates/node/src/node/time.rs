@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::errors::ClientError;
 
 use super::{Node, versions};
-use crate::action::{Action, Outcome};
+use crate::action::Action;
 use crate::config::Config;
 use crate::event::{Now, ProposalKind};
 use crate::{lessor, requests};
@@ -75,6 +75,9 @@ impl Node {
 
     /// Does what time asks for: ticks, expiries, time-outs. [`Self::flush`] is to follow.
     pub fn wake(&mut self, now: Now) {
+        if self.has_ended() {
+            return;
+        }
         let at = now.monotonic;
         if due(&mut self.timers.tick, at, self.config.heartbeat) {
             self.core.tick();
@@ -100,7 +103,7 @@ impl Node {
         }
         self.look_at_compaction(at);
         self.give_up_the_late(at);
-        self.expire_transfer(at);
+        self.expire_transfers(at);
         self.answer_lease_calls(at);
         self.publish(at);
         if self.timers.removed_stop.is_some_and(|stop| at >= stop) {
@@ -146,10 +149,11 @@ impl Node {
     }
 
     fn sync_v2(&mut self, now: Now) {
-        if self.is_leader() && self.applied.v2_ttl_keys {
+        if self.leads_indeed() && self.applied.v2_ttl_keys {
             let ticket = self.ids.next();
             let nanos = i64::try_from(now.unix_millis).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-            self.propose_own(requests::v2_sync(ticket, nanos), ticket, ProposalKind::Client, now.monotonic);
+            let request = (ticket, requests::v2_sync(ticket, nanos));
+            self.propose_as_leader(vec![request], ProposalKind::Client, now.monotonic);
         }
     }
 
@@ -163,15 +167,6 @@ impl Node {
             for _ in 0..self.config.election_ticks().saturating_sub(2) {
                 self.core.tick();
             }
-        }
-    }
-
-    fn expire_transfer(&mut self, now: Duration) {
-        if self.transfer.as_ref().is_some_and(|transfer| now >= transfer.deadline)
-            && let Some(transfer) = self.transfer.take()
-            && let Some(ticket) = transfer.ticket
-        {
-            self.reply(ticket, Outcome::Failed(ClientError::TimeoutLeaderTransfer));
         }
     }
 }
