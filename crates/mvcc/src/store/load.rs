@@ -20,7 +20,7 @@ use crate::store::{Options, Store};
 use crate::view::{Image, Reader, View};
 
 /// No store gets here by writing; beyond, counting on could overflow.
-const REVISION_MAX: i64 = i64::MAX / 2;
+pub(super) const REVISION_MAX: i64 = i64::MAX / 2;
 
 impl Store {
     /// Opens the file, creates it and its buckets where absent, loads the index; a compaction that was scheduled and

@@ -6,6 +6,7 @@ use crate::backend::{Bucket, MetaKey};
 use crate::error::{Error, Result};
 use crate::index::Change;
 use crate::revision::{RecordKey, Revision};
+use crate::store::load::REVISION_MAX;
 use crate::store::{EntryId, Store};
 
 /// Changes to a store that does not serve: restoring a snapshot, migration. To be sealed and committed like any other.
@@ -43,7 +44,7 @@ impl<'a> OfflineEdit<'a> {
     /// everything older counts as compacted, and is swept by the server that opens the file.
     pub fn bump_revision(&mut self, by: i64, mark_compacted: bool) -> Result<i64> {
         let image = &mut self.store.image;
-        let bumped = image.revision.checked_add(by).filter(|bumped| *bumped > image.revision);
+        let bumped = image.revision.checked_add(by).filter(|main| (image.revision + 1..=REVISION_MAX).contains(main));
         let Some(main) = bumped else {
             return Err(Error::Corrupt {
                 bucket: "key",

@@ -33,6 +33,9 @@ struct Before {
     events: usize,
 }
 
+/// Steps for which room is kept from entry to entry: more than most take, less than a great deletion.
+const UNDO_KEPT_MAX: usize = 1024;
+
 /// How a step is undone.
 pub(super) enum Undo {
     Index { key: Bytes, entry: Option<Entry> },
@@ -189,6 +192,7 @@ impl<'a> Txn<'a> {
         self.is_done = true;
         let store = &mut *self.store;
         store.undo.clear();
+        store.undo.shrink_to(UNDO_KEPT_MAX);
         store.image.applied = self.entry;
         store.unpublished = true;
         if self.compacted {
