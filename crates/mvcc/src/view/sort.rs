@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::{Entry, KeyMeta};
 use crate::record;
 use crate::revision::Revision;
@@ -81,33 +81,83 @@ impl<'a> Sorter<'a> {
     /// sort is stable and they are pushed behind them.
     fn cut(&mut self) -> Result<()> {
         let (image, descending) = (self.image, self.descending);
-        let mut failure = None;
-        self.candidates.sort_by(|a, b| {
-            let order = compare(image, a.rank, b.rank).unwrap_or_else(|error: Error| {
-                failure.get_or_insert(error);
-                Ordering::Equal
-            });
-            if descending { order.reverse() } else { order }
-        });
+        let turned = |order: Ordering| if descending { order.reverse() } else { order };
+        self.candidates.sort_by(|a, b| turned(a.rank.cmp_start(&b.rank)));
+        if self.target == SortTarget::Value {
+            // What starts alike is told apart by reading it, which can fail, and the library's sort must not.
+            let mut sorted = Vec::with_capacity(self.candidates.len());
+            let mut rest = std::mem::take(&mut self.candidates).into_iter().peekable();
+            while let Some(first) = rest.next() {
+                let mut alike = vec![first];
+                while let Some(next) = rest.next_if(|next| next.rank.cmp_start(&alike[0].rank).is_eq()) {
+                    alike.push(next);
+                }
+                sorted.extend(try_sort(alike, &|a, b| Ok(turned(compare_values(image, a.rank, b.rank)?)))?);
+            }
+            self.candidates = sorted;
+        }
         self.candidates.truncate(self.limit);
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(()),
+        Ok(())
+    }
+}
+
+impl Rank {
+    /// By the number, or by the start of the value.
+    fn cmp_start(&self, other: &Rank) -> Ordering {
+        match (self, other) {
+            (Rank::Number(a), Rank::Number(b)) => a.cmp(b),
+            (Rank::Value(a, _), Rank::Value(b, _)) => a.cmp(b),
+            // One sort has one kind.
+            (Rank::Number(_), Rank::Value(..)) => Ordering::Less,
+            (Rank::Value(..), Rank::Number(_)) => Ordering::Greater,
         }
     }
 }
 
-fn compare(image: &Image, a: Rank, b: Rank) -> Result<Ordering> {
+fn compare_values(image: &Image, a: Rank, b: Rank) -> Result<Ordering> {
     match (a, b) {
-        (Rank::Number(a), Rank::Number(b)) => Ok(a.cmp(&b)),
-        (Rank::Value(a, a_at), Rank::Value(b, b_at)) => match a.cmp(&b) {
-            Ordering::Equal => {
-                let value = |at| record::decode(image.record(at)?).map(|kv| kv.value);
-                Ok(value(a_at)?.cmp(&value(b_at)?))
-            }
-            order => Ok(order),
-        },
-        (Rank::Number(_), Rank::Value(..)) => Ok(Ordering::Less),
-        (Rank::Value(..), Rank::Number(_)) => Ok(Ordering::Greater),
+        (Rank::Value(_, a), Rank::Value(_, b)) => {
+            let value = |at| record::decode(image.record(at)?).map(|kv| kv.value);
+            Ok(value(a)?.cmp(&value(b)?))
+        }
+        _ => Ok(Ordering::Equal),
+    }
+}
+
+/// A stable merge sort that ends with the first comparison that fails.
+fn try_sort<T>(mut items: Vec<T>, compare: &impl Fn(&T, &T) -> Result<Ordering>) -> Result<Vec<T>> {
+    if items.len() < 2 {
+        return Ok(items);
+    }
+    let len = items.len();
+    let right = items.split_off(len / 2);
+    let mut left = try_sort(items, compare)?.into_iter().peekable();
+    let mut right = try_sort(right, compare)?.into_iter().peekable();
+    let mut sorted = Vec::with_capacity(len);
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        let next = if compare(b, a)?.is_lt() { right.next() } else { left.next() };
+        sorted.extend(next);
+    }
+    sorted.extend(left);
+    sorted.extend(right);
+    Ok(sorted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn sorting_is_stable_and_ends_with_a_failure() {
+        let items: Vec<(u32, u32)> = (0..500).map(|at| (at * 7919 % 13, at)).collect();
+        let mut expected = items.clone();
+        expected.sort();
+        assert_eq!(try_sort(items.clone(), &|a, b| Ok(a.0.cmp(&b.0))).unwrap(), expected);
+        let fails = |a: &(u32, u32), b: &(u32, u32)| match a.1 + b.1 {
+            700.. => Err(Error::Corrupt { bucket: "key", what: String::new() }),
+            _ => Ok(a.cmp(b)),
+        };
+        assert!(try_sort(items, &fails).is_err());
     }
 }
