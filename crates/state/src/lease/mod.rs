@@ -141,8 +141,8 @@ mod tests {
         let entry = Bytes::from(vec![b'k'; 1000]);
         assert!(table.attach(&entry.slice(..3), 1));
         let kept = table.leases().get(1).unwrap().keys.iter().chain(table.of_key.keys());
-        for key in kept.cloned() {
-            assert_eq!(key, b"kkk"[..]);
+        for key in kept {
+            assert_eq!(key[..], b"kkk"[..]);
             assert!(!entry.as_ptr_range().contains(&key.as_ptr()), "the entry itself is kept");
         }
     }
