@@ -42,10 +42,19 @@ pub enum BootError {
     ReceivedDbMissing { path: PathBuf, consistent_index: u64, snapshot_index: u64 },
     /// New entries at indexes that the database has seen would be acknowledged and not applied.
     #[error(
-        "the database stands at entry {consistent_index}, but the write-ahead log ends at {last_index}: \
-         the log has lost its end"
+        "the database stands at entry {consistent_index}, but the write-ahead log in {} ends at {last_index}: \
+         the log has lost its end", wal.display()
     )]
-    LogBehindDb { consistent_index: u64, last_index: u64 },
+    LogBehindDb { wal: PathBuf, consistent_index: u64, last_index: u64 },
+    /// Entries that were committed are gone; others may have been told that they are kept here.
+    #[error(
+        "tocommit({commit}) is out of range [lastIndex({last_index})] in {}. \
+         Was the raft log corrupted, truncated, or lost?", wal.display()
+    )]
+    CommitBeyondLog { wal: PathBuf, commit: u64, last_index: u64 },
+    /// The data directory is of no more use; the caller ends in good order.
+    #[error("the member has been permanently removed from the cluster")]
+    Removed,
     #[error("{0}")]
     Log(String),
     #[error(transparent)]

@@ -9,25 +9,26 @@ use state::members::Member;
 use wal::{Contents, Wal};
 
 use super::BootError;
+use super::restart::commit_to;
 
 /// The peer URL of a member that founds itself anew.
 const SELF_URL: &str = "http://localhost:2380";
 
-/// Drops what is not committed, then removes every other member by committed entries. Gives the number dropped.
+/// Drops what lies beyond `commit`, then removes every other member by committed entries. Gives the number dropped.
+/// Unlike in etcd the hard state goes with them: a crash right afterwards leaves the new cluster and not the old one.
 pub(super) fn rewrite(
     contents: &mut Contents,
     wal: &mut Wal,
     conf_state: &ConfState,
-    snapshot_index: u64,
-    consistent_index: u64,
+    commit: u64,
 ) -> Result<u64, BootError> {
-    let commit = contents.hard_state.commit.max(consistent_index).max(snapshot_index);
     let before = contents.entries.len();
     contents.entries.retain(|entry| entry.index <= commit);
     let dropped = (before - contents.entries.len()) as u64;
     let own = contents.identity.node_id;
     let (members, voters) = members_at_commit(conf_state, &contents.entries)?;
-    let term = contents.hard_state.term;
+    let last_term = contents.entries.last().map_or(0, |entry| entry.term);
+    let term = contents.hard_state.term.max(last_term);
     let changes = changes_to_alone(own, &members, &voters);
     let added: Vec<Entry> = (commit + 1..)
         .zip(changes)
@@ -37,9 +38,9 @@ pub(super) fn rewrite(
         })
         .collect();
     wal.save(&HardState::default(), &added)?;
-    wal.sync()?;
+    let commit = added.last().map_or(commit, |entry| entry.index);
     contents.entries.extend(added);
-    contents.hard_state.commit = contents.entries.last().map_or(commit, |entry| entry.index);
+    commit_to(commit, contents, wal)?;
     Ok(dropped)
 }
 

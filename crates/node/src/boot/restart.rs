@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use disk::Disk;
-use proto::raftpb::{ConfState, Snapshot};
+use proto::raftpb::{HardState, Snapshot};
 use proto::walpb;
 use state::{State, StateOptions, V2Snapshot, Version};
 use wal::{Contents, MemberDir, Opened, SnapFiles, Wal, WalError};
@@ -51,13 +51,16 @@ pub(super) fn restart(options: &BootOptions, dir: &MemberDir, notes: &mut Vec<No
         state_options.snapshot_conf_state = base.record.conf_state.clone();
     }
     let state = open_state(&state_options, dir, &base, db_existed, notes)?;
+    if state.members().is_removed(identity.node_id) {
+        return Err(BootError::Removed);
+    }
+    let ReadLog { log, hard_state, wal } = finish(options, dir, base, contents, wal, &state, notes)?;
     remove_received_dbs(disk, dir, notes)?;
-    let (log, contents, wal) = finish(options, state.conf_state(), base, contents, wal, &state, notes)?;
     Ok(Found {
         member_id: identity.node_id,
         cluster_id: identity.cluster_id,
         wal,
-        hard_state: contents.hard_state,
+        hard_state,
         log,
         state,
         state_options,
@@ -110,14 +113,20 @@ fn open_state(
         notes.push(Note::InstalledDb { index: snapshot_index });
         return open();
     }
-    if consistent_index > 0 {
-        return Err(BootError::ReceivedDbMissing { path: received, consistent_index, snapshot_index });
-    }
-    // Members that only ever saw v2 requests have a database without a consistent index; but once there was a cluster
-    // version of 3, there was a database.
+    // Members that only ever saw v2 requests have a database without a consistent index, and a snapshot with a tree; but
+    // once there was a cluster version of 3, there was a database.
+    let has_tree = !base.json.is_empty();
     let is_v3 = state.versions().cluster.is_some_and(|version| version >= Version::V3_0);
-    if is_v3 && !db_existed {
-        return Err(BootError::DbMissing { path: options.db_path.clone() });
+    if !db_existed && (is_v3 || !has_tree) {
+        // The one that was just made must not be taken for it at the next start.
+        drop(state);
+        let path = options.db_path.clone();
+        let removed = options.disk.remove_file(&path);
+        removed.map_err(|source| BootError::Io { what: "cannot remove", path: path.clone(), source })?;
+        return Err(BootError::DbMissing { path });
+    }
+    if consistent_index > 0 || !has_tree {
+        return Err(BootError::ReceivedDbMissing { path: received, consistent_index, snapshot_index });
     }
     notes.push(Note::DbWithoutEntries { snapshot_index });
     Ok(state)
@@ -134,27 +143,56 @@ fn remove_received_dbs(disk: &dyn Disk, dir: &MemberDir, notes: &mut Vec<Note>) 
     Ok(())
 }
 
+/// The log, ready to go on.
+struct ReadLog {
+    log: Log,
+    /// As it is in the log.
+    hard_state: HardState,
+    wal: Wal,
+}
+
+/// Holds log and database against each other, and has the log say of the database's entries that they are committed.
 fn finish(
     options: &BootOptions,
-    conf_state: ConfState,
+    dir: &MemberDir,
     base: Base,
     mut contents: Contents,
     mut wal: Wal,
     state: &State,
     notes: &mut Vec<Note>,
-) -> Result<(Log, Contents, Wal), BootError> {
+) -> Result<ReadLog, BootError> {
     let consistent_index = state.consistent().index;
     let last_index = contents.entries.last().map_or(base.record.index, |entry| entry.index);
-    if consistent_index > last_index {
-        return Err(BootError::LogBehindDb { consistent_index, last_index });
+    let commit = contents.hard_state.commit;
+    if commit > last_index {
+        return Err(BootError::CommitBeyondLog { wal: dir.wal().to_owned(), commit, last_index });
     }
+    if consistent_index > last_index {
+        return Err(BootError::LogBehindDb { wal: dir.wal().to_owned(), consistent_index, last_index });
+    }
+    let known_commit = commit.max(consistent_index).max(base.record.index);
     if options.force_new_cluster {
-        let dropped = force_new::rewrite(&mut contents, &mut wal, &conf_state, base.record.index, consistent_index)?;
+        let dropped = force_new::rewrite(&mut contents, &mut wal, &state.conf_state(), known_commit)?;
         notes.extend((dropped > 0).then_some(Note::Discarded { entries: dropped }));
+    } else if known_commit > commit {
+        // etcd commits its backend without waiting for the hard state that covers it.
+        commit_to(known_commit, &mut contents, &mut wal)?;
     }
     let entries = std::mem::take(&mut contents.entries);
-    let log = Log { index: base.record.index, term: base.record.term, conf_state, entries };
-    Ok((log, contents, wal))
+    let log = Log { index: base.record.index, term: base.record.term, conf_state: state.conf_state(), entries };
+    Ok(ReadLog { log, hard_state: contents.hard_state, wal })
+}
+
+/// Raises the commit index, durably.
+pub(super) fn commit_to(commit: u64, contents: &mut Contents, wal: &mut Wal) -> Result<(), BootError> {
+    let HardState { term, vote, .. } = contents.hard_state;
+    // Entries come before the hard state of their term; a cut may have left them without it.
+    let entry_term = contents.entries.iter().rev().find(|entry| entry.index <= commit).map_or(0, |entry| entry.term);
+    let vote = if entry_term > term { 0 } else { vote };
+    contents.hard_state = HardState { term: term.max(entry_term), vote, commit };
+    wal.save(&contents.hard_state, &[])?;
+    wal.sync()?;
+    Ok(())
 }
 
 fn exists(disk: &dyn Disk, path: &Path) -> Result<bool, BootError> {
