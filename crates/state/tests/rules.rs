@@ -168,3 +168,15 @@ fn deep_transactions_are_executed() {
     let applied = m.request(pb::InternalRaftRequest { txn: Some(txn), ..Default::default() });
     assert_eq!(applied.revision, 2);
 }
+
+/// Authentications are many, and the store may be large.
+#[test]
+fn reading_auth_requests_share_the_store_with_readers() {
+    let mut m = with_users(Version::V3_7);
+    let before = m.state.reader().view().auth().clone();
+    let authenticate = pb::InternalAuthenticateRequest { name: "u".into(), ..Default::default() };
+    m.request(pb::InternalRaftRequest { authenticate: Some(authenticate), ..Default::default() });
+    let get = pb::AuthUserGetRequest { name: "u".into() };
+    m.request(as_user("root", pb::InternalRaftRequest { auth_user_get: Some(get), ..Default::default() }));
+    assert!(std::sync::Arc::ptr_eq(&before, m.state.reader().view().auth()));
+}

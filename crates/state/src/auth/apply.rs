@@ -1,7 +1,5 @@
 //! Auth requests at apply: execution on the store, then what it asks to be written.
 
-use std::sync::Arc;
-
 use proto::errors::ClientError;
 
 use super::commands::{self, Context};
@@ -25,7 +23,7 @@ impl Run<'_, '_> {
             effects: &mut self.effects,
             writes: &mut writes,
         };
-        let outcome = commands::execute(Arc::make_mut(&mut self.live.auth), command, &mut context);
+        let outcome = commands::execute(&mut self.live.auth, command, &mut context);
         for write in writes {
             store::write_auth(self.txn, &write);
         }

@@ -1,5 +1,7 @@
 //! The auth requests at apply: what they change, what they write, what they answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proto::authpb::{self, permission::Type};
 use proto::errors::ClientError;
@@ -37,16 +39,17 @@ pub(crate) struct Context<'a> {
 
 type Answer = Result<Outcome, ClientError>;
 
-/// Executes an auth request whose right has been checked.
-pub(crate) fn execute(store: &mut AuthStore, command: AuthCommand, cx: &mut Context<'_>) -> Answer {
+/// Executes an auth request whose right has been checked. Readers share the store: only a change copies it, since
+/// authentications are many.
+pub(crate) fn execute(store: &mut Arc<AuthStore>, command: AuthCommand, cx: &mut Context<'_>) -> Answer {
     let header = Some(cx.header);
     Ok(match command {
         AuthCommand::Enable => {
-            store.enable(cx)?;
+            Arc::make_mut(store).enable(cx)?;
             Outcome::AuthEnable(pb::AuthEnableResponse { header })
         }
         AuthCommand::Disable => {
-            store.disable(cx);
+            Arc::make_mut(store).disable(cx);
             Outcome::AuthDisable(pb::AuthDisableResponse { header })
         }
         AuthCommand::Status => {
@@ -58,11 +61,11 @@ pub(crate) fn execute(store: &mut AuthStore, command: AuthCommand, cx: &mut Cont
             Outcome::Authenticate(pb::AuthenticateResponse { header, token })
         }
         AuthCommand::UserAdd(r) => {
-            store.user_add(r, cx)?;
+            Arc::make_mut(store).user_add(r, cx)?;
             Outcome::AuthUserAdd(pb::AuthUserAddResponse { header })
         }
         AuthCommand::UserDelete(r) => {
-            store.user_delete(r, cx)?;
+            Arc::make_mut(store).user_delete(r, cx)?;
             Outcome::AuthUserDelete(pb::AuthUserDeleteResponse { header })
         }
         AuthCommand::UserGet(r) => {
@@ -73,23 +76,23 @@ pub(crate) fn execute(store: &mut AuthStore, command: AuthCommand, cx: &mut Cont
             Outcome::AuthUserList(pb::AuthUserListResponse { header, users: store.users.keys().cloned().collect() })
         }
         AuthCommand::UserChangePassword(r) => {
-            store.user_change_password(r, cx)?;
+            Arc::make_mut(store).user_change_password(r, cx)?;
             Outcome::AuthUserChangePassword(pb::AuthUserChangePasswordResponse { header })
         }
         AuthCommand::UserGrantRole(r) => {
-            store.user_grant_role(r, cx)?;
+            Arc::make_mut(store).user_grant_role(r, cx)?;
             Outcome::AuthUserGrantRole(pb::AuthUserGrantRoleResponse { header })
         }
         AuthCommand::UserRevokeRole(r) => {
-            store.user_revoke_role(r, cx)?;
+            Arc::make_mut(store).user_revoke_role(r, cx)?;
             Outcome::AuthUserRevokeRole(pb::AuthUserRevokeRoleResponse { header })
         }
         AuthCommand::RoleAdd(r) => {
-            store.role_add(r, cx)?;
+            Arc::make_mut(store).role_add(r, cx)?;
             Outcome::AuthRoleAdd(pb::AuthRoleAddResponse { header })
         }
         AuthCommand::RoleDelete(r) => {
-            store.role_delete(r, cx)?;
+            Arc::make_mut(store).role_delete(r, cx)?;
             Outcome::AuthRoleDelete(pb::AuthRoleDeleteResponse { header })
         }
         AuthCommand::RoleGet(r) => {
@@ -99,11 +102,11 @@ pub(crate) fn execute(store: &mut AuthStore, command: AuthCommand, cx: &mut Cont
             Outcome::AuthRoleList(pb::AuthRoleListResponse { header, roles: store.roles.keys().cloned().collect() })
         }
         AuthCommand::RoleGrantPermission(r) => {
-            store.role_grant_permission(r, cx)?;
+            Arc::make_mut(store).role_grant_permission(r, cx)?;
             Outcome::AuthRoleGrantPermission(pb::AuthRoleGrantPermissionResponse { header })
         }
         AuthCommand::RoleRevokePermission(r) => {
-            store.role_revoke_permission(r, cx)?;
+            Arc::make_mut(store).role_revoke_permission(r, cx)?;
             Outcome::AuthRoleRevokePermission(pb::AuthRoleRevokePermissionResponse { header })
         }
     })
