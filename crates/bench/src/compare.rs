@@ -28,7 +28,10 @@ pub struct Figures {
     pub peak_mib: f64,
 }
 
-const COLUMNS: [(&str, fn(&Figures) -> f64); 7] = [
+/// A line of the table: its name, and where its value is.
+type Column = (&'static str, fn(&Figures) -> f64);
+
+const COLUMNS: [Column; 7] = [
     ("requests/s", |f| f.per_sec),
     ("p50 us", |f| f.p50_us),
     ("p99 us", |f| f.p99_us),
