@@ -14,6 +14,7 @@ pub const BYTES_MAX: usize = i32::MAX as usize;
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What an answer consists of.
+#[expect(clippy::large_enum_variant, reason = "one for each request, which is moved once")]
 pub enum Answer {
     Grpc(Outward),
     /// gRPC without a message: everything stands in the headers.

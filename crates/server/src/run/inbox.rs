@@ -28,7 +28,7 @@ pub struct Outbox {
 /// What is in the channel.
 enum Mail {
     Requests(Vec<Event>),
-    Answer(Event),
+    Answer(Box<Event>),
 }
 
 /// Both ends.
@@ -56,7 +56,7 @@ impl Inbox {
     /// An answer of the log writer or the applier, or the order to stop. After the driver's end there is nothing left to tell
     /// it.
     pub fn answer(&self, event: Event) {
-        let _ended = self.sender.send(Mail::Answer(event));
+        let _ended = self.sender.send(Mail::Answer(Box::new(event)));
     }
 }
 
@@ -79,7 +79,7 @@ impl Outbox {
                 }
                 Mail::Answer(event) => {
                     taken += 1;
-                    take(event);
+                    take(*event);
                 }
             }
             mail = if taken < max { self.receiver.try_recv().ok() } else { None };

@@ -170,9 +170,9 @@ mod tests {
     fn an_answer_has_its_time_and_ends_with_its_owner() {
         let pins = Arc::new(Pins::default());
         let first = pins.hold((), Duration::ZERO);
-        let taken = first.take().expect("it lies there");
+        first.take().expect("it lies there");
         std::thread::sleep(Duration::from_millis(1));
-        first.put_back(taken);
+        first.put_back(());
         assert!(first.take().is_none(), "its time is over");
         assert!(pins.oldest() > Duration::ZERO);
         drop(first);

@@ -105,7 +105,6 @@ impl Site {
             members: view.members().iter().map(|member| member.id).collect(),
             alarms: view.alarms().all().iter().filter_map(alarm).collect(),
             gates: Some(shared.gates.clone()),
-            ..Scrape::default()
         }
     }
 }
