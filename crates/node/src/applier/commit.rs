@@ -163,11 +163,12 @@ impl Commits {
     }
 
     /// The state was replaced by a snapshot at this index: what was sealed of the old one is void, and who waited for it
-    /// waits for the new one.
-    pub fn replaced(&mut self, snapshot_index: u64) {
+    /// waits for the new one; but nothing is left to be swept.
+    pub fn replaced(&mut self, snapshot_index: u64, replies: &mut Vec<Reply>) {
         if let Some((_, sealed)) = self.waiting.take() {
             self.snapshots.extend(sealed.snapshots);
             self.defragment.extend(sealed.defragment);
+            replies.extend(sealed.replies);
         }
         self.asked_durable = false;
         self.dirty_since = None;
@@ -232,7 +233,8 @@ impl Applier {
         let pending = self.state.pending();
         let options = &self.options;
         let time_is_up = self.commits.dirty_since.is_some_and(|since| now >= since + options.batch_interval);
-        let asked = self.commits.hurry || !self.commits.snapshots.is_empty() || self.held.wants_commit();
+        let wants_snapshot = !self.commits.snapshots.is_empty() && !self.is_replaying();
+        let asked = self.commits.hurry || wants_snapshot || self.held.wants_commit();
         asked
             || pending.full
             || pending.changes >= options.batch_limit
@@ -240,16 +242,27 @@ impl Applier {
             || self.wants_snapshot_file()
     }
 
+    /// After a start, entries that the database has are applied again, for the sake of the v2 tree: until they are through,
+    /// database and tree do not stand at one index, and nothing can be made of them together.
+    fn is_replaying(&self) -> bool {
+        self.state.applied().index < self.state.consistent().index
+    }
+
     fn wants_snapshot_file(&self) -> bool {
-        self.state.applied().index.saturating_sub(self.commits.snapshot_index) > self.options.snapshot_count
+        !self.is_replaying()
+            && self.state.applied().index.saturating_sub(self.commits.snapshot_index) > self.options.snapshot_count
     }
 
     /// Freezes what has gathered, exactly at the applied index, with all that is to follow from its commit.
     fn seal(&mut self) {
         let snapshot_file = self.wants_snapshot_file();
-        let snapshots = std::mem::take(&mut self.commits.snapshots);
+        let replaying = self.is_replaying();
+        let snapshots = if replaying { Vec::new() } else { std::mem::take(&mut self.commits.snapshots) };
         let for_peer = snapshots.iter().any(|to| matches!(to, SnapshotTo::Peer(_)));
-        let index = self.state.applied().index;
+        let index = self.state.applied().index.max(self.state.consistent().index);
+        if snapshot_file {
+            self.newest_unsealed = state::Version::V3_0;
+        }
         let sealed = Sealed {
             index,
             term: self.state.applied().term,
@@ -308,7 +321,7 @@ impl Applier {
         }
         if sealed.snapshot_file {
             self.commits.snapshot_index = sealed.index;
-            self.newest_entry = state::Version::V3_0;
+            self.newest_entry = self.newest_unsealed;
             let (index, term, conf_state) = (sealed.index, sealed.term, sealed.conf_state.clone());
             out.driver.push(Event::SnapshotSaved(SnapshotRecord { index, term, conf_state }));
         }

@@ -9,7 +9,7 @@ use proto::raftpb::Snapshot;
 use state::V2Snapshot;
 
 use super::{Applier, ApplierError, effects};
-use crate::event::{LeaseChange, Now};
+use crate::event::{Applied, LeaseChange, Now};
 
 impl Applier {
     pub(super) fn install(
@@ -23,16 +23,19 @@ impl Applier {
         options.v2_snapshot = Some(V2Snapshot { index: metadata.index, json: snapshot.data.clone() });
         options.snapshot_conf_state = metadata.conf_state;
         let received = self.options.snap_files.received_db(metadata.index);
-        crate::boot::install_received_db(options.disk.as_ref(), &received, &options.db_path)?;
+        crate::boot::install_received_db(options.disk.as_ref(), &received, &options.db_path)
+            .map_err(|source| ApplierError::Install { path: received, source })?;
         self.state.replace(options)?;
         self.held.release_all(&mut batch.replies);
-        self.commits.replaced(metadata.index);
+        self.commits.replaced(metadata.index, &mut batch.replies);
         self.hashing = None;
         self.sweep_at = Some(now.monotonic);
         self.migrate_at = now.monotonic;
         batch.members_changed = true;
-        batch.applied = crate::event::Applied { snapshot_installed: true, ..Default::default() };
-        batch.applied.leases = lease_changes(&self.state.reader().view());
+        // Who waits for a conf change or another request of this run is told; the rest counts for nothing any more.
+        let Applied { tickets, conf_changes, .. } = std::mem::take(&mut batch.applied);
+        let leases = lease_changes(&self.state.reader().view());
+        batch.applied = Applied { snapshot_installed: true, tickets, conf_changes, leases, ..Applied::default() };
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod observer;
 mod peek;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,8 +41,8 @@ pub enum ApplierError {
     Backend(#[from] mvcc::Error),
     #[error("failed to save a snapshot: {0}")]
     Snap(#[from] wal::WalError),
-    #[error("failed to install the database of a snapshot: {0}")]
-    Install(#[from] std::io::Error),
+    #[error("failed to install the database of a snapshot, {}: {source}", path.display())]
+    Install { path: PathBuf, source: std::io::Error },
 }
 
 /// How often the storage is brought to the cluster version, where it is not yet.
@@ -114,8 +115,9 @@ pub struct Applier {
     held: Held,
     sweep_at: Option<Duration>,
     migrate_at: Duration,
-    /// The newest release whose kind of entry is in the log since the last snapshot.
+    /// The newest release whose kind of entry is in the log since the last snapshot; and since the one under way.
     newest_entry: Version,
+    newest_unsealed: Version,
     observer: Box<dyn Observer>,
 }
 
@@ -138,6 +140,7 @@ impl Applier {
             sweep_at: Some(now.monotonic),
             migrate_at: now.monotonic,
             newest_entry: Version::V3_0,
+            newest_unsealed: Version::V3_0,
             observer: Box::new(observer::Nobody),
         }
     }
@@ -175,7 +178,13 @@ impl Applier {
     pub fn wake(&mut self, now: Now) -> Result<Output, ApplierError> {
         let mut out = Output::default();
         if self.sweep_at.is_some_and(|at| now.monotonic >= at) {
-            self.sweep(now.monotonic)?;
+            if self.state.pending().full {
+                // What is swept waits in memory for a commit too.
+                self.commits.hurry_if_full(true);
+                self.sweep_at = Some(now.monotonic + self.options.compaction_sleep);
+            } else {
+                self.sweep(now.monotonic)?;
+            }
         }
         if now.monotonic >= self.migrate_at {
             self.migrate_storage(now.monotonic);
@@ -279,7 +288,9 @@ impl Applier {
             return Ok(Err(Item::Entry(entry)));
         }
         if peek.may_need_newer {
-            self.newest_entry = self.newest_entry.max(state::versions::required(&entry));
+            let required = state::versions::required(&entry);
+            self.newest_entry = self.newest_entry.max(required);
+            self.newest_unsealed = self.newest_unsealed.max(required);
         }
         let answer = if self.options.ids.is_own(peek.id) {
             batch.applied.tickets.push(peek.id);
@@ -306,7 +317,9 @@ impl Applier {
         applied.term = self.state.applied().term;
         fill_applied(&mut applied, &self.state, &view, batch.members_changed);
         out.driver.push(Event::Applied(applied));
-        self.commits.touched(now.monotonic);
+        if self.state.pending().changes > 0 {
+            self.commits.touched(now.monotonic);
+        }
     }
 
     fn sweep(&mut self, now: Duration) -> Result<(), ApplierError> {

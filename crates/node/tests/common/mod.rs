@@ -242,6 +242,13 @@ impl Member {
         bytes
     }
 
+    /// Has a snapshot made for a peer.
+    pub fn snapshot_for(&mut self, message: proto::raftpb::Message) {
+        let output = self.booted.applier.send_snapshot(message, self.moment());
+        self.take(output);
+        self.settle();
+    }
+
     pub fn delete(&mut self, key: &str) -> Reply {
         let delete = DeleteRangeRequest { key: key.to_owned().into(), ..Default::default() };
         self.call(InternalRaftRequest { delete_range: Some(delete), ..Default::default() })
