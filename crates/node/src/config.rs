@@ -86,10 +86,28 @@ impl Config {
         Duration::from_secs(5) + self.election * 2
     }
 
-    /// The shortest TTL a lease can have, in seconds: one and a half election timeouts, rounded up.
+    /// The shortest TTL a lease can have, in seconds: one and a half election timeouts in whole ticks, rounded up to a
+    /// second. All members must come to the same.
     pub fn lease_ttl_min_secs(&self) -> i64 {
-        let half_ticks = (3 * self.election_ticks()).div_ceil(2);
-        let secs = (self.heartbeat.as_secs_f64() * half_ticks as f64).ceil();
-        (secs as i64).max(1)
+        let ticks = self.election_ticks().saturating_mul(3) / 2;
+        let nanos = self.heartbeat.as_nanos().saturating_mul(ticks as u128);
+        i64::try_from(nanos.div_ceil(1_000_000_000)).unwrap_or(i64::MAX).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Measured on etcd 3.5.1: `lease grant 1` with these settings.
+    #[test]
+    fn the_shortest_lease_is_etcds() {
+        let min = |heartbeat, election| {
+            let (heartbeat, election) = (Duration::from_millis(heartbeat), Duration::from_millis(election));
+            Config { heartbeat, election, ..Config::default() }.lease_ttl_min_secs()
+        };
+        assert_eq!(min(100, 1000), 2);
+        assert_eq!(min(1000, 5000), 7);
+        assert_eq!(min(200, 2000), 3);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) enum RenewError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Renewed {
     pub ttl_secs: i64,
-    /// A remaining time was recorded in the log and no longer holds: a checkpoint of 0 is due.
+    /// A remaining time is recorded in the log, or about to be, and no longer holds: a checkpoint of 0 is due.
     pub clear_checkpoint: bool,
 }
 
@@ -45,6 +45,8 @@ struct Lease {
     ttl_secs: i64,
     /// The recorded remaining time; 0 where there is none.
     remaining_secs: i64,
+    /// The remaining time is on its way into the log.
+    checkpointing: bool,
     /// `None` while this member is not the leader.
     ends: Option<Duration>,
     /// When its queue entry is due; older queue entries are void.
@@ -96,7 +98,9 @@ impl Lessor {
     pub fn apply(&mut self, change: LeaseChange, now: Duration) {
         match change {
             LeaseChange::Granted { id, ttl_secs } => {
-                self.leases.insert(id, Lease { ttl_secs, remaining_secs: 0, ends: None, queued_for: Duration::MAX });
+                let (ends, queued_for) = (None, Duration::MAX);
+                let lease = Lease { ttl_secs, remaining_secs: 0, checkpointing: false, ends, queued_for };
+                self.leases.insert(id, lease);
                 if self.primary {
                     self.start(id, now, Duration::ZERO);
                 }
@@ -107,6 +111,7 @@ impl Lessor {
             LeaseChange::Checkpointed { id, remaining_secs } => {
                 if let Some(lease) = self.leases.get_mut(&id) {
                     lease.remaining_secs = remaining_secs;
+                    lease.checkpointing = false;
                     if self.primary {
                         self.queue_checkpoint(id, now);
                     }
@@ -154,8 +159,10 @@ impl Lessor {
         if lease.ends.is_some_and(|ends| ends <= now) {
             return Err(RenewError::Expired);
         }
-        let clear_checkpoint = self.checkpoint_interval.is_some() && lease.remaining_secs > 0;
+        // Also where no checkpoints are made here: another leader made this one, and the next would start from it.
+        let clear_checkpoint = lease.remaining_secs > 0 || lease.checkpointing;
         lease.remaining_secs = 0;
+        lease.checkpointing = false;
         let ttl_secs = lease.ttl_secs;
         self.start(id, now, Duration::ZERO);
         Ok(Renewed { ttl_secs, clear_checkpoint })
@@ -209,11 +216,12 @@ impl Lessor {
                 break;
             }
             self.checkpoints.pop();
-            let Some(lease) = self.leases.get(&id) else { continue };
+            let Some(lease) = self.leases.get_mut(&id) else { continue };
             let Some(left) = lease.ends.and_then(|ends| ends.checked_sub(now)) else { continue };
             let remaining_secs = left.as_secs_f64().ceil() as i64;
             if remaining_secs < lease.ttl_secs && remaining_secs > 0 {
                 due.push((id, remaining_secs));
+                lease.checkpointing = true;
             } else {
                 self.queue_checkpoint(id, now);
             }
@@ -368,5 +376,27 @@ mod tests {
         assert_eq!(lessor.time_left(1, at(610)).unwrap().left_secs, 401);
         assert!(lessor.renew(1, at(611)).unwrap().clear_checkpoint);
         assert_eq!(lessor.time_left(1, at(611)).unwrap().left_secs, 1000);
+        assert!(!lessor.renew(1, at(612)).unwrap().clear_checkpoint);
+    }
+
+    /// It would shorten the renewed lease under the next leader.
+    #[test]
+    fn a_checkpoint_under_way_is_cleared_behind_itself() {
+        let mut lessor = Lessor::new(Some(at(300)));
+        lessor.promote(at(0), at(0));
+        lessor.apply(granted(1, 1000), at(0));
+        assert_eq!(lessor.due_checkpoints(at(300)), [(1, 700)]);
+        assert!(lessor.renew(1, at(301)).unwrap().clear_checkpoint);
+    }
+
+    #[test]
+    fn a_checkpoint_of_others_is_cleared_even_where_none_are_made() {
+        let mut lessor = Lessor::new(None);
+        lessor.apply(granted(1, 1000), at(0));
+        lessor.apply(LeaseChange::Checkpointed { id: 1, remaining_secs: 50 }, at(0));
+        lessor.promote(at(1), at(0));
+        assert_eq!(lessor.time_left(1, at(0)), Some(LeaseTime { left_secs: 51, granted_secs: 1000 }));
+        assert_eq!(lessor.renew(1, at(1)), Ok(Renewed { ttl_secs: 1000, clear_checkpoint: true }));
+        assert_eq!(lessor.time_left(1, at(1)).unwrap().left_secs, 1000);
     }
 }

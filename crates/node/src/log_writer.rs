@@ -18,6 +18,7 @@ pub struct LogError(#[from] WalError);
 ///     writer.append(queue.recv()?)?;                            // waits
 ///     while let Ok(batch) = queue.try_recv() { writer.append(batch)?; }
 ///     if let Some(persisted) = writer.sync()? { driver.send(Event::Persisted(persisted)) }
+///     if queue.is_empty() { writer.prepare_next()?; }
 /// }
 /// ```
 ///
@@ -37,12 +38,19 @@ pub struct LogWriter {
     /// Databases received with snapshots before this index are no longer needed: what is applied lies beyond. (The
     /// record of a received snapshot does not say so: the one before it may still wait to be installed.)
     release_dbs: Option<u64>,
+    segment_bytes: u64,
     /// Only for tests and `--unsafe-no-fsync`: the data are as durable as the operating system makes them.
     skip_sync: bool,
 }
 
 impl LogWriter {
-    pub(crate) fn new(wal: Wal, snap_files: SnapFiles, durable_commit: u64, skip_sync: bool) -> Self {
+    pub(crate) fn new(
+        wal: Wal,
+        snap_files: SnapFiles,
+        durable_commit: u64,
+        segment_bytes: u64,
+        skip_sync: bool,
+    ) -> Self {
         Self {
             wal,
             snap_files,
@@ -52,6 +60,7 @@ impl LogWriter {
             durable_commit,
             release: None,
             release_dbs: None,
+            segment_bytes,
             skip_sync,
         }
     }
@@ -108,9 +117,14 @@ impl LogWriter {
         self.wal.unsynced_bytes()
     }
 
-    /// Sets space for the next segment aside; for a quiet moment.
+    /// Sets space for the next segment aside once the present one is half full. For a quiet moment, so that nobody waits
+    /// for it when the segment ends; does nothing most of the time.
     pub fn prepare_next(&mut self) -> Result<(), LogError> {
-        Ok(self.wal.prepare_next()?)
+        let (_, end) = self.wal.position();
+        if end >= self.segment_bytes / 2 {
+            self.wal.prepare_next()?;
+        }
+        Ok(())
     }
 
     /// Closes the log in good order.

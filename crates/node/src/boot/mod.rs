@@ -232,7 +232,7 @@ fn assemble(
     };
     Ok(Booted {
         node,
-        log_writer: LogWriter::new(wal, snap_files, durable_commit, options.unsafe_no_fsync),
+        log_writer: LogWriter::new(wal, snap_files, durable_commit, options.wal_segment_bytes, options.unsafe_no_fsync),
         applier: Applier::new(state, applier_options, snapshot_index, durable_commit, now),
         purger: Purger {
             disk: options.disk,

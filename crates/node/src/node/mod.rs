@@ -15,7 +15,7 @@ mod script;
 mod time;
 mod versions;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub struct Node {
     applied: Applied,
     members: Arc<Vec<Member>>,
     snapshot_index: u64,
+    /// Peers to which a snapshot is on its way (`None`), or who got one and until then may need what follows it.
+    snapshots_sent: BTreeMap<u64, Option<Duration>>,
 
     batch: Vec<(Proposal, Duration)>,
     proposals: Proposals,
@@ -166,6 +168,7 @@ impl Node {
             durable_commit: hard_state.commit,
             members: applied.members.clone().unwrap_or_default(),
             snapshot_index: applied.index,
+            snapshots_sent: BTreeMap::new(),
             batch: Vec::new(),
             proposals: Proposals::new(timeout),
             reads: Reads::new(timeout),
@@ -218,7 +221,7 @@ impl Node {
             Event::MoveLeader { ticket, target } => self.move_leader(ticket, target, at),
             Event::RaiseNoSpace => self.raise_no_space(at),
             Event::Unreachable { peer } => self.core.report_unreachable(peer),
-            Event::SnapshotReport { peer, failed } => self.core.report_snapshot(peer, failed),
+            Event::SnapshotReport { peer, failed } => self.snapshot_reported(peer, failed, at),
             Event::PeerActivity { peer, connected } => self.peer_activity(peer, connected, at),
             Event::Versions(reports) => self.versions_reported(&reports, at),
             Event::Stop => self.stop(at),

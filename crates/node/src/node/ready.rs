@@ -13,6 +13,10 @@ use crate::event::{Applied, Persisted};
 
 /// Entries kept in memory beyond the catch-up entries, at most, before the older ones are let go.
 const COMPACTION_SLACK_MAX: u64 = 100;
+/// While a snapshot is being sent this many times the catch-up entries are kept.
+const CATCH_UP_FACTOR_SENDING: u64 = 20;
+/// For so long what follows a snapshot is kept after its receiver got it (facts: peer-protocol, 9).
+const KEPT_AFTER_SNAPSHOT: Duration = Duration::from_secs(30);
 /// A read index that took longer is counted as slow.
 pub(super) const SLOW_READ: Duration = Duration::from_secs(1);
 
@@ -85,7 +89,28 @@ impl Node {
         if !others.is_empty() {
             self.actions.push_back(Action::Send(others));
         }
-        self.actions.extend(snapshots.into_iter().map(Action::SendSnapshot));
+        for snapshot in snapshots {
+            self.snapshots_sent.insert(snapshot.to, None);
+            self.actions.push_back(Action::SendSnapshot(snapshot));
+        }
+    }
+
+    pub(super) fn snapshot_reported(&mut self, peer: u64, failed: bool, now: Duration) {
+        if failed {
+            self.snapshots_sent.remove(&peer);
+        } else {
+            self.snapshots_sent.insert(peer, Some(now + KEPT_AFTER_SNAPSHOT));
+        }
+        self.core.report_snapshot(peer, failed);
+    }
+
+    /// Lets go of old entries in memory. What follows a snapshot that is being sent is kept for longer, so that its
+    /// receiver does not need another one at once.
+    fn compact(&mut self, now: Duration) {
+        self.snapshots_sent.retain(|_, until| until.is_none_or(|until| now < until));
+        let factor = if self.snapshots_sent.is_empty() { 1 } else { CATCH_UP_FACTOR_SENDING };
+        let keep = self.config.catch_up_entries.max(1).saturating_mul(factor);
+        self.core.compact(keep, keep.min(COMPACTION_SLACK_MAX));
     }
 
     fn persist(&mut self, persist: Persist) {
@@ -223,8 +248,7 @@ impl Node {
         if version_changed {
             self.timers.check_versions_now();
         }
-        let keep = self.config.catch_up_entries.max(1);
-        self.core.compact(keep, keep.min(COMPACTION_SLACK_MAX));
+        self.compact(now);
         self.answer_lease_calls(now);
         self.published(&tickets);
         self.publish(now);
@@ -264,6 +288,7 @@ impl Node {
         }
         if was_leader && !is_leader {
             self.lessor.demote();
+            self.snapshots_sent.clear();
             self.leadership_lost(now);
         }
         if self.leader != 0 && self.leader != leader_before {

@@ -109,6 +109,8 @@ impl Member {
                 self.booted.node.handle(Event::Persisted(persisted), now);
             }
             if idle {
+                let prepared = self.booted.log_writer.prepare_next();
+                self.got(prepared);
                 return;
             }
         }
