@@ -14,7 +14,8 @@ use std::time::Instant;
 /// Appends what has gathered, syncs once, answers; closes the log when the driver has gone. A failure stops the process: what
 /// a failed sync has lost is unknown.
 pub fn write_log(mut writer: LogWriter, batches: Receiver<Batch>, inbox: Inbox) {
-    while let Ok(first) = batches.recv() {
+    let mut next = batches.recv().ok();
+    while let Some(first) = next {
         let gathered = std::iter::once(first).chain(std::iter::from_fn(|| batches.try_recv().ok()));
         for batch in gathered {
             if let Err(failure) = writer.append(batch) {
@@ -26,6 +27,13 @@ pub fn write_log(mut writer: LogWriter, batches: Receiver<Batch>, inbox: Inbox) 
             Ok(None) => {}
             Err(failure) => fatal("failed to save Raft hard state and entries", &failure),
         }
+        next = batches.try_recv().ok().or_else(|| {
+            // Nobody waits for the disk now.
+            if let Err(failure) = writer.prepare_next() {
+                fatal("failed to allocate space when creating new WAL file", &failure);
+            }
+            batches.recv().ok()
+        });
     }
     if let Err(failure) = writer.close() {
         tracing::warn!(error = %failure, "failed to close WAL");

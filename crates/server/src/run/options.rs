@@ -52,6 +52,8 @@ fn node_config(config: &Config) -> Result<node::Config, ServeError> {
             config::AutoCompaction::Periodic(period) => node::AutoCompaction::Periodic(period),
             config::AutoCompaction::Revision(count) => node::AutoCompaction::Revision(count),
         },
+        lease_checkpoint: config.gates.enabled(config::Gate::LeaseCheckpoint),
+        lease_checkpoint_persist: config.gates.enabled(config::Gate::LeaseCheckpointPersist),
         compat: version(config.compat_version),
         initial_election_tick_advance: config.initial_election_tick_advance,
         ..node::Config::default()

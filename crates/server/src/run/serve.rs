@@ -15,6 +15,7 @@ use crate::exit::{self, Signal};
 use crate::logging::{self, lines};
 use crate::metrics::Metrics;
 use crate::notify;
+use node::boot::BootError;
 use state::StateReader;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,7 +32,7 @@ pub enum ServeError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
-    Boot(#[from] node::boot::BootError),
+    Boot(#[from] BootError),
     #[error(transparent)]
     Unserved(#[from] Unserved),
     #[error("{0}")]
@@ -63,7 +64,17 @@ pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
     let places = connections_max().map_err(ServeError::Config)?;
     lines::starting(config, &options::version(config.compat_version).to_string(), commit, options::has_log(config));
     let metrics = Arc::new(Metrics::new(config.metrics_extensive));
-    let booted = open::open(config, &metrics, clock)?;
+    let booted = match open::open(config, &metrics, clock) {
+        Err(ServeError::Boot(BootError::Removed)) => {
+            // As etcd does: whoever waits for the unit must not take this for a failed start.
+            notify::ready();
+            tell_removed();
+            lines::closing(config, false);
+            lines::closing(config, true);
+            return Ok(Ended::Removed);
+        }
+        opened => opened?,
+    };
     let count = thread::available_parallelism().map_or(1, usize::from);
     let (waiters, parcels) = Waiters::new(count);
     let (feeds, feed_ends) = feeds(count);
@@ -127,12 +138,15 @@ async fn run(
         _ = phase.wait_for(|phase| matches!(phase, Phase::Stopped { .. })) => Ended::Removed,
     };
     if ended == Ended::Removed {
-        let why = "the member has been permanently removed from the cluster";
-        logging::warn("server error", &[("error", why.into())]);
-        logging::warn("data-dir used by this member must be removed", &[]);
+        tell_removed();
     }
     lines::closing(config, false);
     Ok(ended)
+}
+
+fn tell_removed() {
+    logging::warn("server error", &[("error", BootError::Removed.to_string().into())]);
+    logging::warn("data-dir used by this member must be removed", &[]);
 }
 
 fn accept_all(
