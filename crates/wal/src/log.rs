@@ -316,9 +316,10 @@ impl Wal {
         Ok(())
     }
 
-    /// Sets the space of the next segment aside, where that is not done yet. For a quiet moment.
+    /// Sets the space of the next segment aside, where that is not done yet. For a quiet moment. A failure changes nothing:
+    /// the present segment has its space, and the next one is asked for again when it is needed.
     pub fn prepare_next(&mut self) -> Result<(), WalError> {
-        self.guarded(Wal::reserve_next)
+        if self.stopped { Err(WalError::Stopped) } else { self.reserve_next() }
     }
 
     fn reserve_next(&mut self) -> Result<(), WalError> {
@@ -328,7 +329,11 @@ impl Wal {
             lock(&*file, &path)?;
             // A leftover may hold the head of a segment that never got its name.
             file.set_len(0).context("truncate", &path)?;
-            file.allocate(self.options.segment_bytes).context("allocate", &path)?;
+            if let Err(failure) = file.allocate(self.options.segment_bytes) {
+                // On a full disk what was had of it is better given back; if not, the next try begins with that.
+                drop(file.set_len(0));
+                return Err(failure).context("allocate", &path);
+            }
             self.prepared += 1;
             self.next = Some((path, file));
         }

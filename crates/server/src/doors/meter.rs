@@ -3,9 +3,9 @@
 use crate::config::LogLevel;
 use crate::logging::{self, lines, lines::RequestStats};
 use crate::metrics::{Flow, Method, Metrics};
+use crate::run::pings::Peer;
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -26,7 +26,7 @@ pub struct Desk {
 pub struct Call {
     desk: Arc<Desk>,
     method: Method,
-    remote: Option<SocketAddr>,
+    peer: Arc<Peer>,
     began: Instant,
     ended: bool,
 }
@@ -50,10 +50,11 @@ impl Default for Details {
 
 impl Call {
     /// A call has come in.
-    pub fn begin(desk: &Arc<Desk>, method: Method, remote: Option<SocketAddr>, version: Option<&str>) -> Call {
+    pub fn begin(desk: &Arc<Desk>, method: Method, peer: &Arc<Peer>, version: Option<&str>) -> Call {
         desk.metrics.grpc.started(method);
         desk.metrics.client_requests.count(method.flow() != Flow::Unary, version);
-        Call { desk: desk.clone(), method, remote, began: Instant::now(), ended: false }
+        peer.call_begins();
+        Call { desk: desk.clone(), method, peer: peer.clone(), began: Instant::now(), ended: false }
     }
 
     pub fn desk(&self) -> &Arc<Desk> {
@@ -66,6 +67,7 @@ impl Call {
 
     /// Messages have gone out, with so many bytes in all.
     pub fn sent(&self, messages: u64, bytes: u64) {
+        self.peer.sends();
         for _ in 0..messages {
             self.desk.metrics.grpc.sent(self.method);
         }
@@ -75,20 +77,24 @@ impl Call {
     /// The call has ended with this code.
     pub fn end(&mut self, code: i32) {
         if !std::mem::replace(&mut self.ended, true) {
+            self.peer.sends();
             self.desk.metrics.grpc.handled(self.method, code, self.began.elapsed());
         }
     }
 
     /// Logs a unary call that was slow, at level debug any, once it has its answer.
     pub fn log_unary(&self, details: Option<&Details>) {
+        if self.method.flow() != Flow::Unary {
+            return;
+        }
         let spent = self.began.elapsed();
         let slow = spent > self.desk.slow;
-        if self.method.flow() != Flow::Unary || !(slow || logging::enabled(LogLevel::Debug)) {
+        if !slow && !logging::enabled(LogLevel::Debug) {
             return;
         }
         let unknown = Details::default();
         let details = details.unwrap_or(&unknown);
-        let remote = self.remote.map(|remote| remote.to_string()).unwrap_or_default();
+        let remote = self.peer.remote.map(|remote| remote.to_string()).unwrap_or_default();
         let start = SystemTime::now().checked_sub(spent).unwrap_or(SystemTime::UNIX_EPOCH);
         lines::request_stats(
             &RequestStats {
@@ -110,6 +116,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.end(Code::Cancelled as i32);
+        self.peer.call_ends();
     }
 }
 
@@ -262,11 +269,12 @@ mod tests {
     fn a_call_is_counted_once_and_as_canceled_where_it_is_dropped() {
         let desk = Arc::new(Desk { metrics: Arc::new(Metrics::new(false)), slow: Duration::from_secs(1) });
         let put = Method::of_path("/etcdserverpb.KV/Put").expect("known");
-        let mut call = Call::begin(&desk, put, None, None);
+        let peer = Peer::at(None);
+        let mut call = Call::begin(&desk, put, &peer, None);
         call.end(0);
         call.end(2);
         drop(call);
-        drop(Call::begin(&desk, put, None, None));
+        drop(Call::begin(&desk, put, &peer, None));
         let page = desk.metrics.render(&crate::metrics::Scrape::default());
         let count = |code: &str| {
             let labels = "grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"";

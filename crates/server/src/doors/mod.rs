@@ -31,10 +31,10 @@ use crate::generated::v3electionpb::election_server::ElectionServer;
 use crate::generated::v3lockpb::lock_server::LockServer;
 use crate::metrics::Method;
 use crate::run::front::Front;
+use crate::run::pings::Peer;
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use tonic::{Code, Status};
@@ -48,7 +48,7 @@ pub struct Doors {
     /// `None` on listeners without gRPC.
     services: Option<Arc<Services>>,
     http: axum::Router,
-    remote: Option<SocketAddr>,
+    peer: Arc<Peer>,
 }
 
 struct Services {
@@ -89,27 +89,27 @@ impl Doors {
             desk: Arc::new(desk),
             receive_bytes_max,
         };
-        Doors { services: Some(Arc::new(services)), http, remote: None }
+        Doors { services: Some(Arc::new(services)), http, peer: Peer::at(None) }
     }
 
     /// Doors of a listener that serves plain HTTP only.
     pub fn without_grpc(http: axum::Router) -> Doors {
-        Doors { services: None, http, remote: None }
+        Doors { services: None, http, peer: Peer::at(None) }
     }
 
     /// The doors as a connection from there sees them.
-    pub fn of_connection(self, remote: Option<SocketAddr>) -> Doors {
-        Doors { remote, ..self }
+    pub fn of_connection(self, peer: Arc<Peer>) -> Doors {
+        Doors { peer, ..self }
     }
 }
 
 impl Services {
-    fn serve(&self, request: http::Request<Incoming>, remote: Option<SocketAddr>) -> Answering {
+    fn serve(&self, request: http::Request<Incoming>, peer: &Arc<Peer>) -> Answering {
         let path = request.uri().path();
         let Some(method) = Method::of_path(path) else { return refuse(dialect::unknown(path)) };
         let service = path.split('/').nth(1).unwrap_or_default();
         let version = admission::client_version(request.headers());
-        let call = Call::begin(&self.desk, method, remote, version);
+        let call = Call::begin(&self.desk, method, peer, version);
         macro_rules! call {
             ($server:ident) => {{
                 let request = request.map(|body| Inward::new(body, &call));
@@ -169,7 +169,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Doors {
         if let Some(services) = self.services.as_ref().filter(|_| request.version() == http::Version::HTTP_2) {
             let content_type = request.headers().get(http::header::CONTENT_TYPE);
             if content_type.is_some_and(|t| t.as_bytes().starts_with(b"application/grpc")) {
-                return services.serve(request, self.remote);
+                return services.serve(request, &self.peer);
             }
             let answer = dialect::not_grpc(request.headers()).map(Answer::plain);
             return Box::pin(async move { Ok(answer) });

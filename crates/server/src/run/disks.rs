@@ -15,6 +15,7 @@ use std::time::Instant;
 /// a failed sync has lost is unknown.
 pub fn write_log(mut writer: LogWriter, batches: Receiver<Batch>, inbox: Inbox) {
     let mut next = batches.recv().ok();
+    let mut spare_failed = false;
     while let Some(first) = next {
         let gathered = std::iter::once(first).chain(std::iter::from_fn(|| batches.try_recv().ok()));
         for batch in gathered {
@@ -28,9 +29,12 @@ pub fn write_log(mut writer: LogWriter, batches: Receiver<Batch>, inbox: Inbox) 
             Err(failure) => fatal("failed to save Raft hard state and entries", &failure),
         }
         next = batches.try_recv().ok().or_else(|| {
-            // Nobody waits for the disk now.
-            if let Err(failure) = writer.prepare_next() {
-                fatal("failed to allocate space when creating new WAL file", &failure);
+            // Nobody waits for the disk now. The present segment has its space: a full disk stops the member only where the
+            // next one is needed.
+            let prepared = if spare_failed { Ok(()) } else { writer.prepare_next() };
+            if let Err(failure) = prepared {
+                tracing::warn!(error = %failure, "failed to preallocate space when creating a new WAL");
+                spare_failed = true;
             }
             batches.recv().ok()
         });

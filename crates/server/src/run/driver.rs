@@ -130,10 +130,16 @@ struct Tally {
 impl Tally {
     fn count(&mut self, status: Status, metrics: &Metrics) {
         let last = std::mem::replace(&mut self.last, status);
-        metrics.proposals_failed.add(status.proposals_failed - last.proposals_failed);
-        metrics.slow_read_indexes.add(status.read_indexes_slow - last.read_indexes_slow);
-        metrics.read_indexes_failed.add(status.read_indexes_failed - last.read_indexes_failed);
-        metrics.leases_expired.add(status.leases_expired - last.leases_expired);
+        for (counter, now, before) in [
+            (&metrics.proposals_failed, status.proposals_failed, last.proposals_failed),
+            (&metrics.slow_read_indexes, status.read_indexes_slow, last.read_indexes_slow),
+            (&metrics.read_indexes_failed, status.read_indexes_failed, last.read_indexes_failed),
+            (&metrics.leases_expired, status.leases_expired, last.leases_expired),
+        ] {
+            if now > before {
+                counter.add(now - before);
+            }
+        }
         if status.leader != 0 && status.leader != std::mem::replace(&mut self.leader, status.leader) {
             metrics.leader_changes_seen.inc();
         }

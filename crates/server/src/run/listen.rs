@@ -1,6 +1,7 @@
 //! Listeners and connections: one thread accepts and deals the connections out in turn; each front-door thread serves its
 //! own on a current-thread runtime.
 
+use super::pings::{Peer, Watched};
 use super::sockets::{Accepted, Listening};
 use crate::doors::Doors;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -59,6 +60,8 @@ pub struct Keeping {
     pub streams_max: u32,
     pub ping_interval: Option<Duration>,
     pub ping_timeout: Duration,
+    /// The shortest interval of a client's pings, zero for any.
+    pub client_ping_min: Duration,
 }
 
 /// Deals connections out to the front-door threads in turn.
@@ -122,8 +125,9 @@ pub async fn serve(
         tokio::select! {
             dealt = connections.recv() => match dealt {
                 Some(dealt) => {
-                    let doors = house.doors(dealt.listener).of_connection(dealt.socket.remote());
-                    tasks.spawn(connection(dealt, doors, keeping, stop.clone()));
+                    let peer = Peer::at(dealt.socket.remote());
+                    let doors = house.doors(dealt.listener).of_connection(peer.clone());
+                    tasks.spawn(connection(dealt, doors, peer, keeping, stop.clone()));
                 }
                 None => break,
             },
@@ -136,7 +140,7 @@ pub async fn serve(
     let _cut = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
-async fn connection(dealt: Dealt, doors: Doors, keeping: Keeping, mut stop: watch::Receiver<bool>) {
+async fn connection(dealt: Dealt, doors: Doors, peer: Arc<Peer>, keeping: Keeping, mut stop: watch::Receiver<bool>) {
     let Dealt { socket, place: _place, .. } = dealt;
     let stream = match socket.connect() {
         Ok(stream) => stream,
@@ -154,6 +158,7 @@ async fn connection(dealt: Dealt, doors: Doors, keeping: Keeping, mut stop: watc
         .max_header_list_size(HEAD_BYTES_MAX)
         .keep_alive_interval(keeping.ping_interval)
         .keep_alive_timeout(keeping.ping_timeout);
+    let stream = Watched::new(stream, peer, keeping.client_ping_min);
     let served = builder.serve_connection(TokioIo::new(stream), doors);
     tokio::pin!(served);
     let outcome = tokio::select! {

@@ -19,6 +19,7 @@ mod member;
 mod metered_disk;
 mod open;
 mod options;
+pub mod pings;
 pub mod pins;
 mod serve;
 mod served;

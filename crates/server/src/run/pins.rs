@@ -27,7 +27,8 @@ struct Open {
 
 /// One answer as the overseer sees it.
 trait Expire: Send + Sync {
-    fn began(&self) -> Instant;
+    /// When it began; `None` where it holds no view any more.
+    fn held_since(&self) -> Option<Instant>;
     /// Lets go of the view where it was held for too long.
     fn look(&self, now: Instant);
 }
@@ -83,7 +84,8 @@ impl Pins {
     /// The age of the oldest view held.
     pub fn oldest(&self) -> Duration {
         let open = self.open();
-        open.answers.values().map(|answer| answer.began().elapsed()).max().unwrap_or_default()
+        let held = open.answers.values().filter_map(|answer| answer.held_since());
+        held.min().map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// Cuts the answers that were held for too long.
@@ -126,8 +128,11 @@ impl<T: Send + 'static> Drop for Pinned<T> {
 }
 
 impl<T: Send> Expire for Cell<T> {
-    fn began(&self) -> Instant {
-        self.began
+    fn held_since(&self) -> Option<Instant> {
+        match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Lying(..) | State::Taken => Some(self.began),
+            State::Cut => None,
+        }
     }
 
     fn look(&self, now: Instant) {
@@ -162,6 +167,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&source), 2, "while it is read it is not cut");
         pins.look(Instant::now() + IDLE_MAX * 2);
         assert_eq!(Arc::strong_count(&source), 1);
+        assert_eq!(pins.oldest(), Duration::ZERO, "it holds nothing any more");
         assert!(answer.take().is_none());
         assert!(answer.take().is_none());
     }
@@ -172,10 +178,10 @@ mod tests {
         let first = pins.hold((), Duration::ZERO);
         first.take().expect("it lies there");
         std::thread::sleep(Duration::from_millis(1));
+        assert!(pins.oldest() > Duration::ZERO);
         first.put_back(());
         assert!(first.take().is_none(), "its time is over");
-        assert!(pins.oldest() > Duration::ZERO);
-        drop(first);
+        drop((first, pins.hold((), MINUTE)));
         assert_eq!(pins.oldest(), Duration::ZERO);
     }
 

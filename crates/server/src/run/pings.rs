@@ -1,0 +1,255 @@
+//! Watches the pings of HTTP/2 clients: one that pings more often than it may, or without a call under way, is told so and
+//! let go (`--grpc-keepalive-min-time`). The HTTP library answers pings by itself and tells nobody, so the frames are looked
+//! at as they are read: nine bytes of each.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What every HTTP/2 connection begins with.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const HEADER_BYTES: usize = 9;
+const PING: u8 = 6;
+const ACK: u8 = 1;
+/// Pings too early that are forgiven, until something is sent again.
+const STRIKES_MAX: u32 = 2;
+/// The interval of pings while no call is under way.
+const IDLE_INTERVAL: Duration = Duration::from_secs(2 * 3600);
+/// GOAWAY for ENHANCE_YOUR_CALM, with the word that clients know.
+const GOAWAY: &[u8] = b"\x00\x00\x16\x07\x00\x00\x00\x00\x00\x7f\xff\xff\xff\x00\x00\x00\x0btoo_many_pings";
+
+/// The other end of a connection, as its calls and its pings know it.
+#[derive(Debug, Default)]
+pub struct Peer {
+    pub remote: Option<SocketAddr>,
+    /// Calls under way.
+    calls: AtomicUsize,
+    /// Something was sent since the last ping.
+    sent: AtomicBool,
+}
+
+impl Peer {
+    pub fn at(remote: Option<SocketAddr>) -> Arc<Peer> {
+        Arc::new(Peer { remote, ..Peer::default() })
+    }
+
+    pub fn call_begins(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn call_ends(&self) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A part of an answer is sent.
+    pub fn sends(&self) {
+        if !self.sent.load(Ordering::Relaxed) {
+            self.sent.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A connection whose pings are watched.
+pub struct Watched<S> {
+    stream: S,
+    frames: Frames,
+    policy: Policy,
+    /// Everything handed over was flushed, so that a frame may follow.
+    flushed: bool,
+}
+
+/// When pings come too often.
+struct Policy {
+    /// Zero: never.
+    interval_min: Duration,
+    peer: Arc<Peer>,
+    last: Option<Instant>,
+    strikes: u32,
+}
+
+/// Finds the pings in what is read.
+#[derive(Default)]
+struct Frames {
+    /// Bytes of the preface that were seen.
+    preface: usize,
+    /// It is no HTTP/2.
+    other: bool,
+    header: [u8; HEADER_BYTES],
+    header_len: usize,
+    /// Bytes of the present frame that are to come.
+    left: usize,
+}
+
+impl<S> Watched<S> {
+    pub fn new(stream: S, peer: Arc<Peer>, interval_min: Duration) -> Watched<S> {
+        let policy = Policy { interval_min, peer, last: None, strikes: 0 };
+        let frames = Frames { other: interval_min.is_zero(), ..Frames::default() };
+        Watched { stream, frames, policy, flushed: true }
+    }
+}
+
+impl Frames {
+    /// Takes the next bytes; gives the number of pings that are no answers to ours.
+    fn pings(&mut self, mut data: &[u8]) -> usize {
+        let mut pings = 0;
+        while !data.is_empty() && !self.other {
+            if self.preface < PREFACE.len() {
+                let taken = (PREFACE.len() - self.preface).min(data.len());
+                self.other = data[..taken] != PREFACE[self.preface..self.preface + taken];
+                self.preface += taken;
+                data = &data[taken..];
+                continue;
+            }
+            let passed = self.left.min(data.len());
+            self.left -= passed;
+            data = &data[passed..];
+            let taken = (HEADER_BYTES - self.header_len).min(data.len());
+            self.header[self.header_len..self.header_len + taken].copy_from_slice(&data[..taken]);
+            self.header_len += taken;
+            data = &data[taken..];
+            if self.header_len == HEADER_BYTES {
+                self.header_len = 0;
+                let [a, b, c, kind, flags, ..] = self.header;
+                self.left = u32::from_be_bytes([0, a, b, c]) as usize;
+                pings += usize::from(kind == PING && flags & ACK == 0);
+            }
+        }
+        pings
+    }
+}
+
+impl Policy {
+    /// A ping has come; true where it is one too many.
+    fn too_many(&mut self, now: Instant) -> bool {
+        let before = self.last.replace(now);
+        if self.peer.sent.swap(false, Ordering::Relaxed) {
+            self.strikes = 0;
+            return false;
+        }
+        let idle = self.peer.calls.load(Ordering::Relaxed) == 0;
+        let interval = if idle { IDLE_INTERVAL } else { self.interval_min };
+        if before.is_some_and(|before| now.duration_since(before) < interval) {
+            self.strikes += 1;
+        }
+        self.strikes > STRIKES_MAX
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        let pings = this.frames.pings(&buffer.filled()[before..]);
+        if (0..pings).any(|_| this.policy.too_many(Instant::now())) {
+            if this.flushed {
+                // Whether it arrives or not, the connection ends.
+                let _told = Pin::new(&mut this.stream).poll_write(context, GOAWAY);
+            }
+            return Poll::Ready(Err(io::Error::other("the client pings too often")));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.flushed = false;
+        Pin::new(&mut this.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.flushed = false;
+        Pin::new(&mut this.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = ready!(Pin::new(&mut this.stream).poll_flush(context));
+        this.flushed = flushed.is_ok();
+        Poll::Ready(flushed)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn frame(kind: u8, flags: u8, length: u8) -> Vec<u8> {
+        let mut bytes = vec![0, 0, length, kind, flags, 0, 0, 0, 0];
+        bytes.extend(std::iter::repeat_n(0, length.into()));
+        bytes
+    }
+
+    #[test]
+    fn pings_are_found_however_they_are_cut() {
+        let mut bytes = PREFACE.to_vec();
+        for part in [frame(4, 0, 0), frame(PING, 0, 8), frame(0, 0, 200), frame(PING, ACK, 8), frame(PING, 0, 8)] {
+            bytes.extend(part);
+        }
+        for size in [1, 2, 8, 9, 10, 24, 1000] {
+            let mut frames = Frames::default();
+            assert_eq!(bytes.chunks(size).map(|part| frames.pings(part)).sum::<usize>(), 2, "in parts of {size}");
+        }
+        let mut other = Frames::default();
+        assert_eq!(other.pings(b"GET / HTTP/1.1\r\n\r\n"), 0);
+        assert!(other.other);
+    }
+
+    #[test]
+    fn three_strikes() {
+        let peer = Peer::at(None);
+        let mut policy = Policy { interval_min: SECOND * 5, peer: peer.clone(), last: None, strikes: 0 };
+        let start = Instant::now();
+        peer.call_begins();
+        for ping in 0..20 {
+            assert!(!policy.too_many(start + SECOND * 5 * ping), "at the interval it is welcome");
+        }
+        let now = start + SECOND * 100;
+        assert!(!policy.too_many(now + SECOND) && !policy.too_many(now + SECOND * 2));
+        peer.sends();
+        assert!(!policy.too_many(now + SECOND * 3), "what was sent makes up for it");
+        peer.call_ends();
+        assert!(!policy.too_many(now + SECOND * 60) && !policy.too_many(now + SECOND * 120));
+        assert!(policy.too_many(now + SECOND * 180), "without a call there is nothing to keep alive");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_too_far_is_told() {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let mut server = Watched::new(server, Peer::at(None), SECOND * 5);
+        client.write_all(PREFACE).await.expect("sent");
+        for _ in 0..4 {
+            client.write_all(&frame(PING, 0, 8)).await.expect("sent");
+        }
+        let mut bytes = vec![0; 4096];
+        assert!(server.read(&mut bytes).await.is_err());
+        drop(server);
+        let mut told = Vec::new();
+        client.read_to_end(&mut told).await.expect("read");
+        assert_eq!(told, GOAWAY);
+        assert_eq!(usize::from(GOAWAY[2]), GOAWAY.len() - HEADER_BYTES);
+    }
+}
