@@ -8,6 +8,7 @@ use state::Version;
 
 use super::{Node, versions};
 use crate::action::{Action, Batch, Outcome};
+use crate::config::AutoCompaction;
 use crate::event::{LeaseChange, ProposalKind, Ticket, VersionReport};
 use crate::lessor::RenewError;
 use crate::requests;
@@ -216,6 +217,19 @@ impl Node {
                 self.propose_as_leader(vec![(id, requests::compaction(id, revision))], ProposalKind::Client, now);
             if taken {
                 self.compactor.proposed(revision);
+                match self.config.auto_compaction {
+                    AutoCompaction::Periodic(period) => {
+                        tracing::info!(revision, "compact-period" = ?period, "starting auto periodic compaction");
+                    }
+                    AutoCompaction::Revision(keep) => {
+                        tracing::info!(
+                            revision,
+                            "revision-compaction-retention" = keep,
+                            "starting auto revision compaction"
+                        );
+                    }
+                    AutoCompaction::Off => {}
+                }
             }
         }
     }

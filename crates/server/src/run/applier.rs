@@ -7,10 +7,11 @@ use super::inbox::Inbox;
 use super::ledger;
 use super::served;
 use super::waiters::{Reply, Waiters};
-use crate::logging::lines;
+use crate::logging::lines::{self, MemberLine};
 use crate::metrics::Metrics;
 use node::{Applier, ApplyBatch, CommitDone, CommitJob, Event, Now, Output, SnapshotTo, Ticket};
 use state::auth::password::HashJob;
+use state::members::{Member, Membership};
 use state::{Effect, StateReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,10 +54,12 @@ pub struct Ends {
     pub cluster_id: u64,
     /// Clients are let in.
     pub serving: Arc<AtomicBool>,
+    /// The members last told of.
+    pub members: Arc<Membership>,
 }
 
 /// Runs until it is told to stop and the last commit has ended.
-pub fn apply(mut applier: Applier, queue: Receiver<ToApplier>, ends: Ends) {
+pub fn apply(mut applier: Applier, queue: Receiver<ToApplier>, mut ends: Ends) {
     let mut stopping = false;
     let mut jobs_open = 0usize;
     loop {
@@ -73,10 +76,10 @@ pub fn apply(mut applier: Applier, queue: Receiver<ToApplier>, ends: Ends) {
         stopping |= matches!(message, Some(ToApplier::Stop));
         let now = ends.clock.now();
         let mut output = handle(&mut applier, message, now);
-        pass_on(&mut output, &ends, &mut jobs_open);
+        pass_on(&mut output, &mut ends, &mut jobs_open);
         if applier.next_wakeup() <= now.monotonic && !stopping {
             let mut output = applier.wake(now).unwrap_or_else(|failure| fatal("failed to keep the backend", &failure));
-            pass_on(&mut output, &ends, &mut jobs_open);
+            pass_on(&mut output, &mut ends, &mut jobs_open);
         }
         if stopping && jobs_open == 0 {
             return;
@@ -100,7 +103,7 @@ fn handle(applier: &mut Applier, message: Option<ToApplier>, now: Now) -> Output
 
 /// Gives an output to its receivers. Events go to the hubs before the replies leave, so that a client that has its answer finds
 /// its write on every watch that it opens afterwards and on those it has.
-fn pass_on(output: &mut Output, ends: &Ends, jobs_open: &mut usize) {
+fn pass_on(output: &mut Output, ends: &mut Ends, jobs_open: &mut usize) {
     if output.installed {
         ends.figures.set_live_keys(ends.reader.view().kv().count(b"\0", b"\0"));
     }
@@ -138,7 +141,7 @@ fn pass_on(output: &mut Output, ends: &Ends, jobs_open: &mut usize) {
     }
 }
 
-fn take_effect(effect: &Effect, ends: &Ends) {
+fn take_effect(effect: &Effect, ends: &mut Ends) {
     match effect {
         Effect::ClusterVersionChanged { from, to } => {
             let short = format!("{}.{}", to.major, to.minor);
@@ -147,6 +150,7 @@ fn take_effect(effect: &Effect, ends: &Ends) {
             }
             lines::cluster_version_updated(&short);
         }
+        Effect::MembersChanged => tell_members(ends),
         // Nobody can switch it on while clients are served; whoever did must not find the data open to everybody.
         Effect::AuthChanged | Effect::AllTokensDropped if ends.serving.load(Ordering::SeqCst) => {
             if let Err(failure) = served::check_auth(&ends.reader.view()) {
@@ -154,5 +158,24 @@ fn take_effect(effect: &Effect, ends: &Ends) {
             }
         }
         _ => {}
+    }
+}
+
+/// Tells who came and who went.
+fn tell_members(ends: &mut Ends) {
+    let now = ends.reader.view().members().clone();
+    let before = std::mem::replace(&mut ends.members, now.clone());
+    let line = |member: &Member| MemberLine {
+        cluster: ends.cluster_id,
+        local: ends.member_id,
+        member: member.id,
+        peer_urls: &[],
+        is_learner: member.is_learner,
+    };
+    for member in now.iter().filter(|member| before.get(member.id).is_none()) {
+        lines::added_member(&MemberLine { peer_urls: &member.peer_urls, ..line(member) });
+    }
+    for member in before.iter().filter(|member| now.get(member.id).is_none()) {
+        lines::removed_member(&MemberLine { peer_urls: &member.peer_urls, ..line(member) });
     }
 }

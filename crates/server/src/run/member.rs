@@ -89,6 +89,7 @@ impl Member {
             member_id,
             cluster_id,
             serving: serving.clone(),
+            members: reader.view().members().clone(),
         };
         let (log_inbox, committer_applier) = (inbox.clone(), to_applier.clone());
         let committer_metrics = metrics.clone();

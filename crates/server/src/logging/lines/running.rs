@@ -159,14 +159,39 @@ pub fn defragment(finished: bool) {
     info(if finished { "finished defragment" } else { "starting defragment" }, &[]);
 }
 
-/// An automatic compaction was proposed.
+/// A member as the membership has it, for the lines below.
+pub struct MemberLine<'a> {
+    pub cluster: u64,
+    pub local: u64,
+    pub member: u64,
+    pub peer_urls: &'a [String],
+    pub is_learner: bool,
+}
+
+/// A member was added.
 #[track_caller]
-pub fn auto_compaction(periodic: bool, revision: i64, keep: Value<'static>) {
-    let (message, field) = match periodic {
-        true => ("starting auto periodic compaction", "compact-period"),
-        false => ("starting auto revision compaction", "revision-compaction-retention"),
-    };
-    info(message, &[("revision", revision.into()), (field, keep)]);
+pub fn added_member(line: &MemberLine<'_>) {
+    let fields = [
+        ("cluster-id", Value::id(line.cluster)),
+        ("local-member-id", Value::id(line.local)),
+        ("added-peer-id", Value::id(line.member)),
+        ("added-peer-peer-urls", line.peer_urls.into()),
+        ("added-peer-is-learner", line.is_learner.into()),
+    ];
+    info("added member", &fields);
+}
+
+/// A member was removed.
+#[track_caller]
+pub fn removed_member(line: &MemberLine<'_>) {
+    let fields = [
+        ("cluster-id", Value::id(line.cluster)),
+        ("local-member-id", Value::id(line.local)),
+        ("removed-remote-peer-id", Value::id(line.member)),
+        ("removed-remote-peer-urls", line.peer_urls.into()),
+        ("removed-remote-peer-is-learner", line.is_learner.into()),
+    ];
+    info("removed member", &fields);
 }
 
 /// A raft snapshot was made and is on disk.
