@@ -196,11 +196,12 @@ impl Client {
     }
 
     async fn bounded<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let exceeded = || Error::DeadlineExceeded { cause: self.pool.last_failure() };
         match self.deadline {
             None => Ok(work.await),
-            Some(deadline) => tokio::time::timeout_at(deadline, work)
-                .await
-                .map_err(|_elapsed| Error::DeadlineExceeded { cause: self.pool.last_failure() }),
+            // The timer counts whole milliseconds, within which a quick server would still answer.
+            Some(deadline) if deadline <= Instant::now() => Err(exceeded()),
+            Some(deadline) => tokio::time::timeout_at(deadline, work).await.map_err(|_elapsed| exceeded()),
         }
     }
 
