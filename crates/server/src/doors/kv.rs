@@ -40,7 +40,7 @@ impl KvDoor {
         let mut response = Response::new(message);
         response.extensions_mut().insert(Details {
             request_count,
-            request_size: entry.len() as i64,
+            request_size: words::request_len(entry) as i64,
             response_count,
             response_size,
             content: words::of_entry(entry),

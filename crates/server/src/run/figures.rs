@@ -61,3 +61,35 @@ impl Drop for Defragmenting<'_> {
         self.0.defragmenting.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Machine;
+    use super::*;
+    use proto::etcdserverpb::{DeleteRangeRequest, InternalRaftRequest};
+
+    #[test]
+    fn keys_are_counted_by_their_events() {
+        let (mut machine, figures) = (Machine::new(), Figures::default());
+        for key in ["a", "b", "a", "c"] {
+            figures.count_keys(&machine.put(key));
+        }
+        assert_eq!(figures.live_keys(), 3);
+        let all = DeleteRangeRequest { key: "a".into(), range_end: "c".into(), ..Default::default() };
+        let deleted = machine.apply(InternalRaftRequest { delete_range: Some(all), ..Default::default() });
+        figures.count_keys(&deleted.expect("events"));
+        figures.count_keys(&machine.put("b"));
+        assert_eq!(figures.live_keys(), machine.state.reader().view().kv().count(b"\0", b"\0"));
+        assert_eq!(figures.live_keys(), 2);
+    }
+
+    #[test]
+    fn a_defragmentation_counts_while_it_runs() {
+        let figures = Figures::default();
+        let (first, second) = (figures.defragmenting(), figures.defragmenting());
+        drop(first);
+        assert!(figures.is_defragmenting());
+        drop(second);
+        assert!(!figures.is_defragmenting());
+    }
+}

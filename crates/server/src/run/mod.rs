@@ -25,6 +25,8 @@ mod serve;
 mod served;
 mod site;
 mod sockets;
+#[cfg(test)]
+mod testing;
 pub mod waiters;
 mod watchers;
 pub mod watching;

@@ -30,3 +30,25 @@ pub fn check_alone(view: &StateView, status: &Status) -> Result<(), Unserved> {
     let settled = status.leader == 0 && status.applied >= status.committed;
     if settled && voters > 1 { Err(Unserved::OtherMembers { members: view.members().iter().count() }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Machine;
+    use super::*;
+    use proto::etcdserverpb::*;
+
+    #[test]
+    fn authentication_is_not_passed_over() {
+        let mut machine = Machine::new();
+        assert_eq!(check_auth(&machine.state.reader().view()), Ok(()));
+        let options = Some(proto::authpb::UserAddOptions { no_password: true });
+        let user = AuthUserAddRequest { name: "root".into(), options, ..Default::default() };
+        machine.apply(InternalRaftRequest { auth_user_add: Some(user), ..Default::default() });
+        let grant = AuthUserGrantRoleRequest { user: "root".into(), role: "root".into() };
+        machine.apply(InternalRaftRequest { auth_user_grant_role: Some(grant), ..Default::default() });
+        assert_eq!(check_auth(&machine.state.reader().view()), Ok(()));
+        let enable = Some(AuthEnableRequest::default());
+        machine.apply(InternalRaftRequest { auth_enable: enable, ..Default::default() });
+        assert_eq!(check_auth(&machine.state.reader().view()), Err(Unserved::Authentication));
+    }
+}

@@ -58,3 +58,30 @@ impl FeedEnd {
         self.missed.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Machine;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_falls_behind_is_told() {
+        let mut machine = Machine::new();
+        let (feeds, mut ends) = feeds(1);
+        let mut end = ends.remove(0);
+        let bell = end.missed_bell();
+        for number in 0..BATCHES_MAX {
+            feeds.feed(machine.put(&format!("{number}")));
+        }
+        let quiet = tokio::time::timeout(std::time::Duration::ZERO, bell.notified()).await;
+        assert!(quiet.is_err(), "nothing was lost yet");
+        feeds.feed(machine.put("lost"));
+        bell.notified().await;
+        for number in 0..BATCHES_MAX {
+            let batch = end.next().await.expect("a batch");
+            assert_eq!(batch.events[0].kv.key, number.to_string());
+        }
+        drop(feeds);
+        assert!(end.next().await.is_none());
+    }
+}

@@ -3,7 +3,7 @@
 use crate::metrics::Op;
 use bytes::Bytes;
 use prost::Message;
-use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::encoding::{DecodeContext, decode_key, decode_varint, skip_field};
 use proto::etcdserverpb::request_op::Request;
 use proto::etcdserverpb::*;
 use state::Outcome;
@@ -24,6 +24,19 @@ pub fn op_of(mut data: &[u8]) -> Op {
         }
     }
     Op::Unknown
+}
+
+/// The length of the request in an entry, in bytes.
+pub fn request_len(mut data: &[u8]) -> usize {
+    while let Ok((tag, wire_type)) = decode_key(&mut data) {
+        if op_of_tag(tag).is_some() {
+            return decode_varint(&mut data).map_or(0, |len| len as usize);
+        }
+        if skip_field(wire_type, tag, &mut data, DecodeContext::default()).is_err() {
+            break;
+        }
+    }
+    0
 }
 
 /// The fields of `InternalRaftRequest`.
@@ -210,7 +223,7 @@ mod tests {
         let put = Some(PutRequest { key: "a\u{1}".into(), value: "secret".into(), lease: 5, ..Default::default() });
         let data = entry(InternalRaftRequest { put, ..Default::default() });
         assert_eq!(of_entry(&data), "header:<ID:7> put:<key:\"a\\x01\" value_size:6 lease:5>");
-        assert_eq!(op_of(&data), Op::Put);
+        assert_eq!((op_of(&data), request_len(&data)), (Op::Put, 14));
         let user = AuthUserAddRequest { name: "n".into(), password: "secret".into(), ..Default::default() };
         let data = entry(InternalRaftRequest { auth_user_add: Some(user), ..Default::default() });
         assert_eq!(of_entry(&data), "header:<ID:7> AuthUserAdd");
