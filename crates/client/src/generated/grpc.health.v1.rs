@@ -105,6 +105,21 @@ pub mod health_client {
                 .insert(GrpcMethod::new("grpc.health.v1.Health", "Check"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn list(
+            &mut self,
+            request: impl tonic::IntoRequest<::proto::health::HealthListRequest>,
+        ) -> std::result::Result<tonic::Response<::proto::health::HealthListResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/grpc.health.v1.Health/List");
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("grpc.health.v1.Health", "List"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoRequest<::proto::health::HealthCheckRequest>,

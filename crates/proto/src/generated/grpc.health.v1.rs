@@ -45,3 +45,10 @@ pub mod health_check_response {
         }
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HealthListRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HealthListResponse {
+    #[prost(map = "string, message", tag = "1")]
+    pub statuses: ::std::collections::HashMap<::prost::alloc::string::String, HealthCheckResponse>,
+}

@@ -17,6 +17,10 @@ pub mod health_server {
             &self,
             request: tonic::Request<::proto::health::HealthCheckRequest>,
         ) -> std::result::Result<tonic::Response<::proto::health::HealthCheckResponse>, tonic::Status>;
+        async fn list(
+            &self,
+            request: tonic::Request<::proto::health::HealthListRequest>,
+        ) -> std::result::Result<tonic::Response<::proto::health::HealthListResponse>, tonic::Status>;
         /// Server streaming response type for the Watch method.
         type WatchStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<::proto::health::HealthCheckResponse, tonic::Status>,
@@ -122,6 +126,43 @@ pub mod health_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CheckSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grpc.health.v1.Health/List" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSvc<T: Health>(pub Arc<T>);
+                    impl<T: Health> tonic::server::UnaryService<::proto::health::HealthListRequest> for ListSvc<T> {
+                        type Response = ::proto::health::HealthListResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<::proto::health::HealthListRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Health>::list(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -3,10 +3,13 @@
 use crate::common::{Scratch, Server, get, http, put};
 use client::rpc::etcdserverpb::lease_client::LeaseClient;
 use client::rpc::etcdserverpb::watch_client::WatchClient;
+use client::rpc::health::health_client::HealthClient;
 use client::rpc::v3electionpb::election_client::ElectionClient;
 use client::rpc::v3lockpb::lock_client::LockClient;
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::*;
+use proto::health::health_check_response::ServingStatus;
+use proto::health::{HealthCheckRequest, HealthCheckResponse, HealthListRequest};
 use proto::v3electionpb::LeaderRequest;
 use proto::v3lockpb::LockRequest;
 use std::os::unix::process::ExitStatusExt;
@@ -107,6 +110,24 @@ async fn health_and_version_over_http() {
     assert_eq!(http(metrics_port, "GET", "/version").0, 404);
     assert_eq!(http(server.port + 1, "GET", "/version").0, 200);
     server.stop();
+}
+
+#[tokio::test]
+async fn health_over_grpc() {
+    let scratch = Scratch::new("health");
+    let server = Server::start(&scratch.path().join("m1.etcd"), &[]).await;
+    let mut health = HealthClient::new(server.channel().await);
+    let serving = HealthCheckResponse { status: ServingStatus::Serving as i32 };
+    let check = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    assert_eq!(health.check(check("")).await.expect("checked").into_inner(), serving);
+    assert_eq!(health.check(check("etcdserverpb.KV")).await.expect_err("unknown").code(), Code::NotFound);
+    let all = health.list(HealthListRequest {}).await.expect("listed").into_inner();
+    assert_eq!(all.statuses, [(String::new(), serving)].into());
+    let mut changes = health.watch(check("")).await.expect("watched").into_inner();
+    assert_eq!(changes.message().await.expect("an answer"), Some(serving));
+    let stopping = tokio::task::spawn_blocking(|| server.stop());
+    assert_eq!(changes.message().await.expect_err("it ends").code(), Code::Unavailable);
+    stopping.await.expect("stopped");
 }
 
 /// Every series is a number that can be, and what was done is counted.
