@@ -12,7 +12,9 @@ use super::buckets::Buckets;
 
 /// Cells of one shard; a test of the registry sees to it that they suffice.
 const CELLS: usize = 8192;
-const SHARDS_MAX: usize = 8;
+/// Threads that count beside those of the front doors, of which there is one for each core.
+const OTHER_THREADS: usize = 6;
+const SHARDS_MAX: usize = 64;
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -39,10 +41,10 @@ pub struct Slab {
 }
 
 impl Slab {
-    /// As many shards as cores, up to eight.
+    /// As many shards as there are threads that count, up to a bound: two that share one would wait for each other's lines.
     pub fn new() -> Arc<Slab> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let shards = cores.min(SHARDS_MAX).next_power_of_two();
+        let shards = (cores + OTHER_THREADS).min(SHARDS_MAX).next_power_of_two();
         let shard = || std::iter::repeat_with(|| AtomicU64::new(0)).take(CELLS).collect();
         Arc::new(Slab { shards: std::iter::repeat_with(shard).take(shards).collect(), used: AtomicUsize::new(0) })
     }
