@@ -67,7 +67,6 @@ impl Call {
 
     /// Messages have gone out, with so many bytes in all.
     pub fn sent(&self, messages: u64, bytes: u64) {
-        self.peer.sends();
         for _ in 0..messages {
             self.desk.metrics.grpc.sent(self.method);
         }
@@ -77,7 +76,6 @@ impl Call {
     /// The call has ended with this code.
     pub fn end(&mut self, code: i32) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.peer.sends();
             self.desk.metrics.grpc.handled(self.method, code, self.began.elapsed());
         }
     }

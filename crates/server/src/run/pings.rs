@@ -1,12 +1,13 @@
 //! Watches the pings of HTTP/2 clients: one that pings more often than it may, or without a call under way, is told so and
 //! let go (`--grpc-keepalive-min-time`). The HTTP library answers pings by itself and tells nobody, so the frames are looked
-//! at as they are read: nine bytes of each.
+//! at as they are read and written: nine bytes of each. What is written counts because clients measure the line with pings
+//! while they receive: those are welcome for as long as parts of answers go out between them.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What every HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADER_BYTES: usize = 9;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
 const PING: u8 = 6;
 const ACK: u8 = 1;
 /// Pings too early that are forgiven, until something is sent again.
@@ -29,8 +32,6 @@ pub struct Peer {
     pub remote: Option<SocketAddr>,
     /// Calls under way.
     calls: AtomicUsize,
-    /// Something was sent since the last ping.
-    sent: AtomicBool,
 }
 
 impl Peer {
@@ -45,19 +46,13 @@ impl Peer {
     pub fn call_ends(&self) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
     }
-
-    /// A part of an answer is sent.
-    pub fn sends(&self) {
-        if !self.sent.load(Ordering::Relaxed) {
-            self.sent.store(true, Ordering::Relaxed);
-        }
-    }
 }
 
 /// A connection whose pings are watched.
 pub struct Watched<S> {
     stream: S,
-    frames: Frames,
+    read: Frames,
+    written: Frames,
     policy: Policy,
     /// Everything handed over was flushed, so that a frame may follow.
     flushed: bool,
@@ -69,10 +64,12 @@ struct Policy {
     interval_min: Duration,
     peer: Arc<Peer>,
     last: Option<Instant>,
+    /// A part of an answer was sent since the last ping.
+    sent: bool,
     strikes: u32,
 }
 
-/// Finds the pings in what is read.
+/// Finds the frames in what is read or written.
 #[derive(Default)]
 struct Frames {
     /// Bytes of the preface that were seen.
@@ -87,16 +84,34 @@ struct Frames {
 
 impl<S> Watched<S> {
     pub fn new(stream: S, peer: Arc<Peer>, interval_min: Duration) -> Watched<S> {
-        let policy = Policy { interval_min, peer, last: None, strikes: 0 };
-        let frames = Frames { other: interval_min.is_zero(), ..Frames::default() };
-        Watched { stream, frames, policy, flushed: true }
+        let policy = Policy { interval_min, peer, last: None, sent: false, strikes: 0 };
+        let read = Frames { other: interval_min.is_zero(), ..Frames::default() };
+        let written = Frames { preface: PREFACE.len(), ..Frames::default() };
+        Watched { stream, read, written, policy, flushed: true }
+    }
+
+    /// The first `len` bytes of these were written.
+    fn wrote<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>, mut len: usize) {
+        if self.read.other {
+            return;
+        }
+        for part in parts {
+            let part = &part[..len.min(part.len())];
+            len -= part.len();
+            self.policy.sent |= self.written.count(part, |kind, _| matches!(kind, DATA | HEADERS)) > 0;
+        }
     }
 }
 
 impl Frames {
-    /// Takes the next bytes; gives the number of pings that are no answers to ours.
-    fn pings(&mut self, mut data: &[u8]) -> usize {
-        let mut pings = 0;
+    /// The number of pings in the next bytes that are no answers to ours.
+    fn pings(&mut self, data: &[u8]) -> usize {
+        self.count(data, |kind, flags| kind == PING && flags & ACK == 0)
+    }
+
+    /// Takes the next bytes; gives the number of frames that begin in them and are wanted, by their kind and flags.
+    fn count(&mut self, mut data: &[u8], wanted: impl Fn(u8, u8) -> bool) -> usize {
+        let mut found = 0;
         while !data.is_empty() && !self.other {
             if self.preface < PREFACE.len() {
                 let taken = (PREFACE.len() - self.preface).min(data.len());
@@ -116,10 +131,10 @@ impl Frames {
                 self.header_len = 0;
                 let [a, b, c, kind, flags, ..] = self.header;
                 self.left = u32::from_be_bytes([0, a, b, c]) as usize;
-                pings += usize::from(kind == PING && flags & ACK == 0);
+                found += usize::from(wanted(kind, flags));
             }
         }
-        pings
+        found
     }
 }
 
@@ -127,7 +142,7 @@ impl Policy {
     /// A ping has come; true where it is one too many.
     fn too_many(&mut self, now: Instant) -> bool {
         let before = self.last.replace(now);
-        if self.peer.sent.swap(false, Ordering::Relaxed) {
+        if std::mem::take(&mut self.sent) {
             self.strikes = 0;
             return false;
         }
@@ -145,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        let pings = this.frames.pings(&buffer.filled()[before..]);
+        let pings = this.read.pings(&buffer.filled()[before..]);
         if (0..pings).any(|_| this.policy.too_many(Instant::now())) {
             if this.flushed {
                 // Whether it arrives or not, the connection ends.
@@ -161,7 +176,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.flushed = false;
-        Pin::new(&mut this.stream).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes))?;
+        this.wrote([bytes], written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -171,7 +188,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.flushed = false;
-        Pin::new(&mut this.stream).poll_write_vectored(context, slices)
+        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices))?;
+        this.wrote(slices.iter().map(|slice| &slice[..]), written);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -221,7 +240,7 @@ mod tests {
     #[test]
     fn three_strikes() {
         let peer = Peer::at(None);
-        let mut policy = Policy { interval_min: SECOND * 5, peer: peer.clone(), last: None, strikes: 0 };
+        let mut policy = Policy { interval_min: SECOND * 5, peer: peer.clone(), last: None, sent: false, strikes: 0 };
         let start = Instant::now();
         peer.call_begins();
         for ping in 0..20 {
@@ -229,7 +248,7 @@ mod tests {
         }
         let now = start + SECOND * 100;
         assert!(!policy.too_many(now + SECOND) && !policy.too_many(now + SECOND * 2));
-        peer.sends();
+        policy.sent = true;
         assert!(!policy.too_many(now + SECOND * 3), "what was sent makes up for it");
         peer.call_ends();
         assert!(!policy.too_many(now + SECOND * 60) && !policy.too_many(now + SECOND * 120));
@@ -251,5 +270,31 @@ mod tests {
         client.read_to_end(&mut told).await.expect("read");
         assert_eq!(told, GOAWAY);
         assert_eq!(usize::from(GOAWAY[2]), GOAWAY.len() - HEADER_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_measures_the_line_while_it_receives_is_welcome() {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let mut server = Watched::new(server, Peer::at(None), SECOND * 5);
+        client.write_all(PREFACE).await.expect("sent");
+        let mut bytes = vec![0; 4096];
+        for _ in 0..20 {
+            client.write_all(&frame(PING, 0, 8)).await.expect("sent");
+            server.read(&mut bytes).await.expect("it goes on");
+            // The answer to the ping alone would not do.
+            let sent = [frame(PING, ACK, 8), frame(DATA, 0, 200)].concat();
+            let (first, rest) = sent.split_at(30);
+            let slices = [io::IoSlice::new(first), io::IoSlice::new(rest)];
+            assert_eq!(server.write_vectored(&slices).await.expect("written"), sent.len());
+            client.read_exact(&mut bytes[..sent.len()]).await.expect("received");
+        }
+        for ping in 0..4 {
+            client.write_all(&frame(PING, 0, 8)).await.expect("sent");
+            let read = server.read(&mut bytes).await;
+            assert_eq!(read.is_ok(), ping < 3, "ping {ping} after the last part");
+            if read.is_ok() {
+                server.write_all(&frame(PING, ACK, 8)).await.expect("written");
+            }
+        }
     }
 }
