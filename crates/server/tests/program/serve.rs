@@ -248,6 +248,33 @@ async fn large_ranges_are_whole() {
     server.stop();
 }
 
+/// A member that passes itself off as 3.6 answers a range without values as that does, with leases.
+#[tokio::test]
+async fn the_release_that_is_reported_decides() {
+    let scratch = Scratch::new("compat");
+    for (release, reported, lease_shown) in [("3.6", "3.6.0", 7), ("3.7", "3.7.1", 0)] {
+        let server = Server::start(&scratch.path().join(release), &["--compat-version", release]).await;
+        let mut kv = server.kv().await;
+        LeaseClient::new(server.channel().await)
+            .lease_grant(LeaseGrantRequest { ttl: 60, id: 7 })
+            .await
+            .expect("a lease");
+        let leased = PutRequest { key: "a".into(), value: "b".into(), lease: 7, ..Default::default() };
+        kv.put(leased).await.expect("put");
+        let range = RangeRequest { key: "a".into(), keys_only: true, ..Default::default() };
+        let pair = kv.range(range.clone()).await.expect("a range").into_inner().kvs.remove(0);
+        assert_eq!((pair.value.len(), pair.lease), (0, lease_shown), "{release}");
+        let op = RequestOp { request: Some(request_op::Request::RequestRange(range)) };
+        let txn = TxnRequest { success: vec![op], ..Default::default() };
+        let response = kv.txn(txn).await.expect("a transaction").into_inner().responses.remove(0);
+        let Some(response_op::Response::ResponseRange(found)) = response.response else { panic!("no range") };
+        assert_eq!(found.kvs[0].lease, lease_shown, "{release}");
+        let status = server.maintenance().await.status(StatusRequest {}).await.expect("a status").into_inner();
+        assert_eq!(status.version, reported);
+        server.stop();
+    }
+}
+
 #[tokio::test]
 async fn limits_are_told_in_etcds_words() {
     let scratch = Scratch::new("limits");
