@@ -128,6 +128,25 @@ fn compaction_answers_when_swept_if_asked_to_and_space_comes_back() {
 }
 
 #[test]
+fn what_a_compaction_frees_goes_back_to_the_disk_while_nobody_writes() {
+    let disk = MemDisk::new(4);
+    let mut member = start(&disk);
+    for n in 0..2000 {
+        member.put(&format!("k{}", n % 10), &"v".repeat(2000), 0).unwrap();
+    }
+    member.wait(Duration::from_secs(1));
+    let file = || disk.metadata(Path::new("/data/member/snap/db")).unwrap().len;
+    let full = file();
+    assert!(full > 4 << 20, "{full}");
+    member.compact(member.revision(), false);
+    member.wait(Duration::from_secs(5));
+    let view = member.booted.reader.view();
+    assert!(view.size_in_use() < 1 << 20, "{}", view.size_in_use());
+    assert!(view.size() < 1 << 20, "{}", view.size());
+    assert!(file() * 4 < full, "the file has {} bytes after {full}", file());
+}
+
+#[test]
 fn over_quota_the_alarm_is_raised_and_can_be_lifted() {
     let disk = MemDisk::new(5);
     let boot = BootOptions { quota_backend_bytes: 4 << 20, ..options(Arc::new(disk.clone()), config()) };

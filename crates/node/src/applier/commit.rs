@@ -71,6 +71,8 @@ struct Sealed {
     replies: Vec<Reply>,
     /// These wait for the file to have shrunk.
     defragment: Vec<Ticket>,
+    /// What a compaction has swept is in it, so there is space to give back after it.
+    swept: bool,
 }
 
 /// The state of affairs with the backend file.
@@ -85,6 +87,8 @@ pub(super) struct Commits {
     running: Option<Option<Sealed>>,
     snapshots: Vec<SnapshotTo>,
     defragment: Vec<Ticket>,
+    /// A compaction was swept since the last seal.
+    swept: bool,
     shrink: bool,
     shrink_waiters: Vec<Ticket>,
     /// The member stops: no space is given back any more.
@@ -104,6 +108,7 @@ impl Commits {
             running: None,
             snapshots: Vec::new(),
             defragment: Vec::new(),
+            swept: false,
             shrink: false,
             shrink_waiters: Vec::new(),
             stopping: false,
@@ -140,9 +145,10 @@ impl Commits {
         self.hurry = true;
     }
 
-    /// There may be space to give back.
-    pub fn shrink_soon(&mut self) {
-        self.shrink = true;
+    /// A compaction is swept: its space is given back once that is committed, and not before, because until then the file
+    /// holds everything still.
+    pub fn swept(&mut self) {
+        self.swept = true;
     }
 
     pub fn set_hashed(&mut self, index: u64) {
@@ -272,6 +278,7 @@ impl Applier {
             snapshots,
             replies: self.held.take_swept(),
             defragment: std::mem::take(&mut self.commits.defragment),
+            swept: std::mem::take(&mut self.commits.swept),
         };
         // The job is kept here until a hard state with commit >= index is durable.
         let job = self.state.seal(index);
@@ -315,6 +322,7 @@ impl Applier {
 
     /// What follows from a commit.
     fn finish(&mut self, sealed: Sealed, source: Option<mvcc::SnapshotSource>, out: &mut Output) {
+        self.commits.shrink |= sealed.swept;
         if !sealed.defragment.is_empty() {
             self.commits.shrink = true;
             self.commits.shrink_waiters.extend(&sealed.defragment);

@@ -331,7 +331,7 @@ impl Applier {
             mvcc::SweepProgress::More => self.sweep_at = Some(now + self.options.compaction_sleep),
             mvcc::SweepProgress::Finished { revision } => {
                 self.held.swept(revision);
-                self.commits.shrink_soon();
+                self.commits.swept();
                 self.sweep_at = Some(now + self.options.compaction_sleep);
             }
         }
@@ -356,6 +356,7 @@ pub(crate) fn fill_applied(applied: &mut Applied, state: &State, view: &state::S
     let versions = view.versions();
     applied.cluster_version = versions.cluster;
     applied.downgrade_enabled = versions.downgrade.enabled();
+    applied.downgrade_target = versions.downgrade.target;
     applied.revision = view.revision();
     applied.compact_revision = view.compact_revision();
     applied.v2_ttl_keys = state.has_v2_ttl_keys();
