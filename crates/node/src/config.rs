@@ -42,6 +42,8 @@ pub struct Config {
     pub lease_checkpoint_persist: bool,
     /// The version this member reports as its own (`--compat-version`); caps what it proposes and writes.
     pub compat: Version,
+    /// How often the leader looks whether a downgrade of the cluster is complete (`--downgrade-check-time`).
+    pub downgrade_check_interval: Duration,
     /// How often old log segments and snapshots are purged.
     pub purge_interval: Duration,
     /// Bytes of entries that may wait for the disk or for a leader before clients are refused.
@@ -67,6 +69,7 @@ impl Default for Config {
             lease_checkpoint_interval: Duration::from_secs(300),
             lease_checkpoint_persist: false,
             compat: Version::V3_7,
+            downgrade_check_interval: Duration::from_secs(5),
             purge_interval: Duration::from_secs(30),
             unsynced_bytes_max: 64 << 20,
             initial_election_tick_advance: true,

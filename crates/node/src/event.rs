@@ -70,6 +70,11 @@ pub enum Event {
     MoveLeader { ticket: Ticket, target: u64 },
     /// The local database is over its quota: proposes the NOSPACE alarm unless that is under way.
     RaiseNoSpace,
+    /// The corruption checks have found that this member's data differ (0 where it is unknown whose): proposes the CORRUPT
+    /// alarm for it.
+    RaiseCorrupt { member: u64 },
+    /// A peer has said that this member was removed from the cluster: it stops.
+    ToldRemoved,
     /// A message to this peer could not be sent.
     Unreachable { peer: u64 },
     /// The fate of a snapshot sent to this peer.
@@ -145,6 +150,8 @@ pub struct Applied {
     pub cluster_version: Option<Version>,
     /// A downgrade of the cluster is under way.
     pub downgrade_enabled: bool,
+    /// To this version.
+    pub downgrade_target: Option<Version>,
     /// The store's revision after the batch.
     pub revision: i64,
     /// The database is over its quota: the alarm is to be raised.

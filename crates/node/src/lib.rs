@@ -24,7 +24,7 @@ pub mod restore;
 
 pub use action::{Action, ApplyBatch, Batch, LeaseTime, Outcome, Role, SnapshotRecord};
 pub use applier::{Applier, ApplierError, CommitDone, CommitJob, Observer, Output, ReadySnapshot, SnapshotTo};
-pub use boot::{BootError, BootOptions, Booted, InitialMember, Note, Purger, boot};
+pub use boot::{BootError, BootOptions, Booted, ExistingCluster, Founding, InitialMember, Joined, Note, Purger, boot};
 pub use config::{AutoCompaction, Config};
 pub use event::{
     Applied, AppliedConfChange, Event, LeaseChange, Now, Persisted, Proposal, ProposalKind, Ticket, VersionReport,

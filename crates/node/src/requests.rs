@@ -86,8 +86,16 @@ pub(crate) fn lease_checkpoint(id: u64, leases: &[(i64, i64)]) -> Bytes {
 
 /// Raises the alarm that this member's database is over its quota.
 pub(crate) fn no_space(id: u64, member: u64) -> Bytes {
-    let alarm =
-        AlarmRequest { action: AlarmAction::Activate as i32, member_id: member, alarm: AlarmType::Nospace as i32 };
+    raise(id, member, AlarmType::Nospace)
+}
+
+/// Raises the alarm that this member's data differ from the others'.
+pub(crate) fn corrupt(id: u64, member: u64) -> Bytes {
+    raise(id, member, AlarmType::Corrupt)
+}
+
+fn raise(id: u64, member: u64, alarm: AlarmType) -> Bytes {
+    let alarm = AlarmRequest { action: AlarmAction::Activate as i32, member_id: member, alarm: alarm as i32 };
     encode(id, InternalRaftRequest { alarm: Some(alarm), ..InternalRaftRequest::default() })
 }
 

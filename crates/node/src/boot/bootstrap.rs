@@ -17,34 +17,83 @@ use crate::node::Log;
 /// The founding term.
 const TERM: u64 = 1;
 
-/// The founding members with their ids, ascending by id.
-pub(crate) fn founders(cluster: &[InitialMember], token: &str) -> Result<Vec<Member>, BootError> {
+/// The cluster that a new member founds, and the place of the member in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founding {
+    pub member_id: u64,
+    pub cluster_id: u64,
+    /// Ascending by id.
+    pub members: Vec<Member>,
+}
+
+impl BootOptions {
+    /// The cluster to be founded, checked as far as nobody else need be asked. The caller asks the others
+    /// ([`BootOptions::remote_peer_urls`]) for their `/members`, and [`Founding::check_not_bootstrapped`] about the first
+    /// answer, before it goes on to [`super::boot`].
+    pub fn founding(&self) -> Result<Founding, BootError> {
+        let name = &self.node.name;
+        if self.initial_cluster.iter().all(|member| member.name != *name) {
+            return Err(BootError::NameNotInCluster { name: name.clone() });
+        }
+        let members = founders(&self.initial_cluster, &self.initial_cluster_token)?;
+        let member_id = own_founder(&members, name, &self.peer_urls)?.id;
+        let cluster_id = cluster_id(&members.iter().map(|member| member.id).collect::<Vec<_>>());
+        Ok(Founding { member_id, cluster_id, members })
+    }
+}
+
+impl Founding {
+    /// Refuses where the cluster runs already and this member has been part of it: its data are lost, and a second life
+    /// would vote again where the first one has. `answer` is what one of the others says on `/members`.
+    pub fn check_not_bootstrapped(&self, answer: &[Member]) -> Result<(), BootError> {
+        let known = answer.iter().find(|member| member.id == self.member_id);
+        match known {
+            Some(member) if !member.client_urls.is_empty() => {
+                Err(BootError::AlreadyBootstrapped { member: self.member_id })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// The initial cluster by names, which may repeat, with each name's URLs sorted.
+pub(super) fn grouped(cluster: &[InitialMember]) -> Result<Vec<(String, Vec<String>)>, BootError> {
     let mut urls_by_name: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
     for InitialMember { name, peer_urls } in cluster {
         for url in peer_urls {
             if url.is_empty() {
                 return Err(BootError::NoUrl);
             }
-            if !seen.insert(url.as_str()) {
-                return Err(BootError::DuplicateUrl { cluster: cluster_text(cluster) });
-            }
             urls_by_name.entry(name).or_default().insert(url);
         }
     }
-    let mut members: Vec<Member> = urls_by_name
+    let owned = |urls: BTreeSet<&str>| urls.into_iter().map(str::to_owned).collect();
+    Ok(urls_by_name.into_iter().map(|(name, urls)| (name.to_owned(), owned(urls))).collect())
+}
+
+/// No URL may stand in the initial cluster twice.
+pub(super) fn refuse_duplicates(cluster: &[InitialMember]) -> Result<(), BootError> {
+    let mut seen = BTreeSet::new();
+    match cluster.iter().flat_map(|member| &member.peer_urls).all(|url| seen.insert(url)) {
+        true => Ok(()),
+        false => Err(BootError::DuplicateUrl { cluster: cluster_text(cluster) }),
+    }
+}
+
+/// The founding members with their ids, ascending by id.
+pub(crate) fn founders(cluster: &[InitialMember], token: &str) -> Result<Vec<Member>, BootError> {
+    let by_name = grouped(cluster)?;
+    refuse_duplicates(cluster)?;
+    let mut members: Vec<Member> = by_name
         .into_iter()
-        .map(|(name, urls)| {
-            let peer_urls: Vec<String> = urls.into_iter().map(str::to_owned).collect();
-            Member { id: member_id(&peer_urls, token, None), name: name.to_owned(), peer_urls, ..Member::default() }
-        })
+        .map(|(name, peer_urls)| Member { id: member_id(&peer_urls, token, None), name, peer_urls, ..Member::default() })
         .collect();
     members.sort_by_key(|member| member.id);
     Ok(members)
 }
 
 /// `name=url,name=url`, sorted by name, as etcd prints it.
-fn cluster_text(cluster: &[InitialMember]) -> String {
+pub(super) fn cluster_text(cluster: &[InitialMember]) -> String {
     let mut parts: Vec<String> =
         cluster.iter().flat_map(|member| member.peer_urls.iter().map(|url| format!("{}={url}", member.name))).collect();
     parts.sort();
@@ -99,23 +148,21 @@ pub(crate) fn founding_entries(founders: &[Member]) -> Vec<Entry> {
 
 /// Makes log and database. The log appears with the founding entries or not at all.
 pub(super) fn bootstrap(options: &BootOptions, dir: &MemberDir) -> Result<Found, BootError> {
-    let founders = founders(&options.initial_cluster, &options.initial_cluster_token)?;
-    let own = own_founder(&founders, &options.node.name, &options.peer_urls)?;
-    let cluster_id = cluster_id(&founders.iter().map(|member| member.id).collect::<Vec<_>>());
-    let state_options = options.state_options(dir, own.id);
+    let Founding { member_id, cluster_id, members } = options.founding()?;
+    let state_options = options.state_options(dir, member_id);
     let state = State::open(state_options.clone()).map_err(|error| restart::state_error(error, dir))?;
     if state.consistent().index > 0 {
         let (db, wal) = (dir.db(), dir.wal().to_owned());
         return Err(BootError::DbWithoutLog { db, wal, index: state.consistent().index });
     }
-    let entries = founding_entries(&founders);
+    let entries = founding_entries(&members);
     let hard_state = HardState { term: TERM, vote: 0, commit: entries.len() as u64 };
     let initial = Initial { hard_state, entries: entries.clone(), snapshot: None };
     let wal_options = wal::Options { segment_bytes: options.wal_segment_bytes };
     let disk = options.disk.clone();
-    let wal = Wal::create_with(disk, dir.wal(), own.id, cluster_id, &initial, wal_options)?;
+    let wal = Wal::create_with(disk, dir.wal(), member_id, cluster_id, &initial, wal_options)?;
     let log = Log { entries, ..Log::default() };
-    Ok(Found { member_id: own.id, cluster_id, wal, hard_state, log, state, state_options, fresh: true })
+    Ok(Found { member_id, cluster_id, wal, hard_state, log, state, state_options, fresh: true })
 }
 
 #[cfg(test)]

@@ -25,6 +25,20 @@ pub enum BootError {
     NotAdvertised { missing: String, advertised: String, first_advertised: String, first_missing: String },
     #[error("--initial-advertise-peer-urls has {advertised} but missing from --initial-cluster={cluster}")]
     NotInCluster { advertised: String, cluster: String },
+    /// The member was part of the running cluster before, and its data are gone.
+    #[error("member {member:x} has already been bootstrapped")]
+    AlreadyBootstrapped { member: u64 },
+    /// None of the members to be joined has answered; the caller's to say, who asks.
+    #[error("cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs")]
+    NoClusterInfo,
+    /// The initial cluster is not that which runs.
+    #[error("error validating peerURLs {cluster}: {reason}")]
+    PeerUrlsInvalid { cluster: String, reason: String },
+    /// The cluster is of a version that this member can't take part in, or tells none.
+    #[error("incompatible with current running cluster")]
+    Incompatible,
+    #[error("membership: too many learner members in cluster")]
+    TooManyLearners,
     /// A database with applied entries lies beside no log: starting would not apply the first entries of the new log.
     #[error(
         "found {} with entries up to {index}, but no write-ahead log in {}; \

@@ -6,6 +6,7 @@
 mod bootstrap;
 mod error;
 mod force_new;
+mod join;
 mod restart;
 
 use std::io;
@@ -19,8 +20,10 @@ use state::quota::Quota;
 use state::{State, StateOptions, StateReader};
 use wal::{FileKind, MemberDir, SnapFiles, Wal};
 
+pub use self::bootstrap::Founding;
 pub(crate) use self::bootstrap::{founders, founding_entries, own_founder};
 pub use self::error::BootError;
+pub use self::join::{ExistingCluster, Joined};
 use crate::applier::{Applier, ApplierOptions, fill_applied, lease_changes};
 use crate::config::Config;
 use crate::event::{Applied, Now};
@@ -48,6 +51,9 @@ pub struct BootOptions {
     pub initial_cluster_token: String,
     /// `--initial-advertise-peer-urls`.
     pub peer_urls: Vec<String>,
+    /// Where the member joins a running cluster (`--initial-cluster-state existing`): what that says of itself. Only
+    /// looked at where there is no log yet.
+    pub join: Option<ExistingCluster>,
     pub force_new_cluster: bool,
     /// `--quota-backend-bytes`: 0 is the default, negative is off.
     pub quota_backend_bytes: i64,
@@ -79,6 +85,7 @@ impl BootOptions {
             node,
             initial_cluster_token: "etcd-cluster".into(),
             peer_urls,
+            join: None,
             force_new_cluster: false,
             quota_backend_bytes: 0,
             backend_batch_interval: Duration::from_millis(100),
@@ -141,6 +148,9 @@ pub struct Booted {
     pub cluster_id: u64,
     /// There was no log: the member is new.
     pub fresh: bool,
+    /// The members of the cluster that was joined, this one among them: they can be sent to before the log says that
+    /// they are members.
+    pub remotes: Vec<state::members::Member>,
     /// Where things lie.
     pub dir: MemberDir,
     /// What an operator should hear about, in the order in which it was found.
@@ -191,8 +201,11 @@ pub fn boot(options: BootOptions, now: Now) -> Result<Booted, BootError> {
         path: dir.wal().to_owned(),
         source,
     })?;
-    let found =
-        if has_log { restart::restart(&options, &dir, &mut notes)? } else { bootstrap::bootstrap(&options, &dir)? };
+    let found = match &options.join {
+        _ if has_log => restart::restart(&options, &dir, &mut notes)?,
+        Some(existing) => join::join(&options, &dir, existing)?,
+        None => bootstrap::bootstrap(&options, &dir)?,
+    };
     assemble(options, dir, found, notes, now)
 }
 
@@ -212,6 +225,7 @@ fn assemble(
     fill_applied(&mut applied, &state, &view, true);
     applied.leases = lease_changes(&view);
     drop(view);
+    let joined = options.join.filter(|_| fresh);
     let snap_files = SnapFiles::new(options.disk.clone(), &dir.snap());
     let durable_commit = hard_state.commit;
     let request_timeout = options.node.request_timeout();
@@ -245,6 +259,7 @@ fn assemble(
         member_id,
         cluster_id,
         fresh,
+        remotes: joined.map(|existing| existing.members).unwrap_or_default(),
         dir,
         notes,
     })

@@ -244,6 +244,12 @@ impl Node {
         self.propose_own(requests::no_space(id, self.id), id, ProposalKind::LeaseExpiry, now);
     }
 
+    /// Proposes the CORRUPT alarm for a member. The checks come again, so nothing is repeated here.
+    pub(super) fn raise_corrupt(&mut self, member: u64, now: Duration) {
+        let id = self.ids.next();
+        self.propose_own(requests::corrupt(id, member), id, ProposalKind::LeaseExpiry, now);
+    }
+
     fn expire_stale_alarm(&mut self, now: Duration) {
         self.raising_no_space = self.raising_no_space.filter(|since| now < *since + OWN_RETRY);
     }

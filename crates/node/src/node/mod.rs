@@ -220,6 +220,8 @@ impl Node {
             Event::Leases { ticket } => self.reply(ticket, Outcome::Leases(self.lessor.by_time_left())),
             Event::MoveLeader { ticket, target } => self.move_leader(ticket, target, at),
             Event::RaiseNoSpace => self.raise_no_space(at),
+            Event::RaiseCorrupt { member } => self.raise_corrupt(member, at),
+            Event::ToldRemoved => self.end(Action::Stopped { removed: true }),
             Event::Unreachable { peer } => self.core.report_unreachable(peer),
             Event::SnapshotReport { peer, failed } => self.snapshot_reported(peer, failed, at),
             Event::PeerActivity { peer, connected } => self.peer_activity(peer, connected, at),
