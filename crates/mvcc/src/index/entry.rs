@@ -131,22 +131,36 @@ impl Entry {
         self.change_at(at)?.meta()
     }
 
-    /// With a put or a tombstone on top.
-    pub fn with(&self, revision: Revision, tombstone: bool) -> Entry {
-        let last = self.last();
+    /// With a put or a tombstone on top; gives that change too.
+    pub fn with(&self, revision: Revision, tombstone: bool) -> (Entry, Change) {
+        let (count, last) = self.count_and_last();
         assert!(last.revision < revision, "revisions of a key grow: {last:?}, {revision:?}");
-        self.with_change(follow(last, revision, tombstone))
+        let change = follow(last, revision, tombstone);
+        (self.on_top(count, last, change), change)
     }
 
     /// With a change on top as a record tells it.
     pub fn with_change(&self, change: Change) -> Entry {
+        let (count, last) = self.count_and_last();
+        self.on_top(count, last, change)
+    }
+
+    /// The number of changes, and the newest: one walk through a block tells both.
+    fn count_and_last(&self) -> (usize, Change) {
+        let (count, last) = match self {
+            Entry::Block(block) => {
+                BlockChanges::new(block).fold((0, None), |(count, _), change| (count + 1, Some(change)))
+            }
+            Entry::Long(long) => (long.changes.len(), long.changes.last().copied()),
+        };
+        (count, last.expect("invariant: an entry holds at least one change"))
+    }
+
+    fn on_top(&self, count: usize, last: Change, change: Change) -> Entry {
         match self {
             Entry::Block(block) => {
-                let changes = BlockChanges::new(block);
                 // A block can express a change only as the rules of a generation make it from the one before; what
                 // else a foreign file holds goes the long way.
-                let (count, last) = changes.fold((0, None), |(count, _), change| (count + 1, Some(change)));
-                let last = last.expect("invariant: an entry holds at least one change");
                 let expressible = are_expressible([last, change].into_iter());
                 if count >= BLOCK_CHANGES_MAX || !expressible {
                     let mut changes: imbl::Vector<Change> = BlockChanges::new(block).collect();

@@ -95,18 +95,18 @@ impl Index {
 
     /// Records a put; gives the entry that stood before.
     pub fn put(&mut self, key: &[u8], revision: Revision) -> (KeyMeta, Option<Entry>) {
-        let entry = match self.get(key) {
+        let first = Change { revision, created: revision.main, version: 1 };
+        let (entry, change) = match self.get(key) {
             Some(entry) => entry.with(revision, false),
-            None => Entry::new(key, Change { revision, created: revision.main, version: 1 }),
+            None => (Entry::new(key, first), first),
         };
-        let last = entry.last();
-        let meta = KeyMeta { create_revision: last.created, revision, version: last.version };
+        let meta = KeyMeta { create_revision: change.created, revision, version: change.version };
         (meta, self.entries.insert(entry))
     }
 
     /// Records a deletion of a key that exists; gives the entry that stood before.
     pub fn tombstone(&mut self, key: &[u8], revision: Revision) -> Option<Entry> {
-        let entry = self.get(key)?.with(revision, true);
+        let (entry, _) = self.get(key)?.with(revision, true);
         self.entries.insert(entry)
     }
 
