@@ -124,7 +124,9 @@ impl Run {
                         sub += 1;
                     }
                     let keys: Vec<_> = gone.into_iter().map(|kv| kv.key).collect();
-                    assert_eq!(txn.delete_range(&key, &end), keys);
+                    let mut told = Vec::new();
+                    assert_eq!(txn.delete_range(&key, &end, &mut |key| told.push(key.clone())), keys.len());
+                    assert_eq!(told, keys);
                 }
                 8 => check_range(rng, txn.image(), &model),
                 _ => random_raw(rng, &mut txn, &mut model),

@@ -159,9 +159,11 @@ fn step(txn: &mut Txn<'_>, words: &[&str]) -> mvcc::Result<String> {
             format!("put {}_{} version={}\n", put.revision.main, put.revision.sub, put.version)
         }
         ["del", key, end @ ..] => {
-            let gone =
-                txn.delete_range(key.replace("first", "\0").as_bytes(), range_end(end.first().copied()).as_bytes());
-            let gone: Vec<_> = gone.iter().map(|key| String::from_utf8_lossy(key)).collect();
+            let (key, end) = (key.replace("first", "\0"), range_end(end.first().copied()));
+            let mut gone = Vec::new();
+            txn.delete_range(key.as_bytes(), end.as_bytes(), &mut |key| {
+                gone.push(String::from_utf8_lossy(key).into_owned());
+            });
             format!("deleted {gone:?}\n")
         }
         ["get", key] => {

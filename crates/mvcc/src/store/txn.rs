@@ -36,6 +36,9 @@ struct Before {
 /// Steps for which room is kept from entry to entry: more than most take, less than a great deletion.
 const UNDO_KEPT_MAX: usize = 1024;
 
+/// Keys that a deletion looks up at a time.
+const DELETE_SLICE: usize = 512;
+
 /// How a step is undone.
 pub(super) enum Undo {
     Index { key: Bytes, entry: Option<Entry> },
@@ -94,12 +97,36 @@ impl<'a> Txn<'a> {
         PutResult { revision, create_revision: created, version }
     }
 
-    /// Deletes the keys in the range, by etcd's rules for `range_end`, in key order; gives those that existed.
-    pub fn delete_range(&mut self, key: &[u8], range_end: &[u8]) -> Vec<Bytes> {
+    /// Deletes the keys in the range, by etcd's rules for `range_end`, in key order; tells those that existed one by one,
+    /// and gives their number.
+    pub fn delete_range(&mut self, key: &[u8], range_end: &[u8], gone: &mut dyn FnMut(&Bytes)) -> usize {
+        let end = match KeyRange::new(key, range_end) {
+            one @ KeyRange::One(_) => return self.delete_slice(one, gone).0,
+            KeyRange::From { end, .. } => end,
+        };
+        let (mut start, mut deleted) = (key.to_vec(), 0);
+        // Slice by slice, so that a great deletion does not hold all its keys at once.
+        loop {
+            let (count, last) = self.delete_slice(KeyRange::From { start: &start, end }, gone);
+            deleted += count;
+            let (Some(last), DELETE_SLICE) = (last, count) else { return deleted };
+            start = [&last[..], b"\0"].concat();
+        }
+    }
+
+    /// Deletes the first keys of the range; gives their number and the last of them.
+    fn delete_slice(&mut self, range: KeyRange<'_>, gone: &mut dyn FnMut(&Bytes)) -> (usize, Option<Bytes>) {
         let image = &self.store.image;
-        let alive = image.index.alive(KeyRange::new(key, range_end), image.revision);
+        let alive = image.index.alive(range, image.revision).take(DELETE_SLICE);
         let found: Vec<Entry> = alive.map(|(entry, _)| entry.clone()).collect();
-        found.into_iter().map(|entry| self.delete(entry)).collect()
+        let count = found.len();
+        let mut last = None;
+        for entry in found {
+            let key = self.delete(entry);
+            gone(&key);
+            last = Some(key);
+        }
+        (count, last)
     }
 
     fn delete(&mut self, entry: Entry) -> Bytes {

@@ -134,14 +134,14 @@ fn write_some(store: &mut Store) -> Result<()> {
 
     let mut txn = store.begin(entry(0));
     txn.put(b"k4", b"new", 0);
-    txn.delete_range(b"", b"\0");
+    txn.delete_range(b"", b"\0", &mut |_| {});
     drop(txn);
     assert_eq!(store.image().revision(), before, "what is dropped has not happened");
 
     let mut txn = store.begin(entry(0));
     txn.put(b"k4", b"new", 0);
     txn.put(b"k5", b"new", 0);
-    txn.delete_range(b"", b"k5");
+    txn.delete_range(b"", b"k5", &mut |_| {});
     assert_eq!(txn.commit(), before + 1);
     let mut txn = store.begin(entry(1));
     txn.compact(before).or_else(|error| caller::<()>(Err(error)))?;

@@ -2,7 +2,6 @@
 //!
 //! Whatever can refuse a request is checked before anything is written: nothing is taken back but by stopping.
 
-use bytes::Bytes;
 use proto::errors::ClientError;
 use proto::etcdserverpb::{self as pb, request_op::Request, response_op::Response};
 
@@ -85,11 +84,8 @@ impl Run<'_, '_> {
 
     /// Deletes the keys of a range and frees them from their leases; says how many there were.
     pub(crate) fn delete_keys(&mut self, key: &[u8], range_end: &[u8]) -> usize {
-        let keys: Vec<Bytes> = self.txn.delete_range(key, range_end);
-        for key in &keys {
-            self.live.leases.detach(key);
-        }
-        keys.len()
+        let leases = &mut self.live.leases;
+        self.txn.delete_range(key, range_end, &mut |key| leases.detach(key))
     }
 
     /// All compares and checks of a transaction, nested ones included, see the state before it.

@@ -58,7 +58,7 @@ impl World {
                     txn.put(key, value, 0);
                 }
                 Op::Delete(key, end) => {
-                    txn.delete_range(key, end);
+                    txn.delete_range(key, end, &mut |_| {});
                 }
             }
         }
