@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::record;
 use crate::revision::Revision;
 use crate::store::Store;
-use crate::view::{HashKv, Keep, RevisionHash};
+use crate::view::{CompactionHash, HashKv, Keep};
 
 /// Hashes of compactions that are remembered.
 const HASHES_MAX: usize = 10;
@@ -57,9 +57,9 @@ struct Sweep {
 
 enum Stage {
     /// Records from this revision on.
-    Records(Revision, RevisionHash),
+    Records(Revision, CompactionHash),
     /// Keys from this one on.
-    Index(Bytes, RevisionHash),
+    Index(Bytes, CompactionHash),
 }
 
 impl Sweeper {
@@ -110,12 +110,17 @@ impl Store {
             return Some(sweep);
         }
         let compaction = self.sweeper.waiting.pop_front()?;
-        let any_kept = Keep::new(&self.image.index, compaction.revision).any_by_compaction();
-        let hash = RevisionHash::new(compaction.previous, any_kept);
+        let hash = CompactionHash::new(compaction.previous);
         Some(Sweep { compaction, stage: Stage::Records(Revision::default(), hash) })
     }
 
-    fn sweep_records(&mut self, revision: i64, from: Revision, mut hash: RevisionHash, budget: usize) -> Result<Stage> {
+    fn sweep_records(
+        &mut self,
+        revision: i64,
+        from: Revision,
+        mut hash: CompactionHash,
+        budget: usize,
+    ) -> Result<Stage> {
         let keep = Keep::new(&self.image.index, revision);
         let end = Revision::first_of(revision.saturating_add(1));
         let mut gone = Vec::new();
@@ -127,7 +132,7 @@ impl Store {
                 break;
             }
             let kept = keep.by_compaction(&record::key_of(&value)?, key.revision);
-            hash.record(key, &value, || Ok(kept))?;
+            hash.record(key, &value, kept)?;
             if !kept {
                 gone.push(key);
             }
@@ -142,7 +147,7 @@ impl Store {
         })
     }
 
-    fn finish_sweep(&mut self, compaction: Compaction, hash: RevisionHash) {
+    fn finish_sweep(&mut self, compaction: Compaction, hash: CompactionHash) {
         let key = Bytes::from_static(MetaKey::FinishedCompact.bytes());
         let mark = Bytes::copy_from_slice(&Revision::first_of(compaction.revision).to_bytes());
         self.image.layers.live.set(Bucket::Meta, key, Some(mark));

@@ -83,12 +83,6 @@ impl<'a> Keep<'a> {
     fn any_alive(self) -> bool {
         self.index.alive(KeyRange::From { start: b"", end: None }, self.at).next().is_some()
     }
-
-    /// Whether compaction keeps any revision.
-    pub fn any_by_compaction(self) -> bool {
-        let mut entries = self.index.range(KeyRange::From { start: b"", end: None });
-        entries.any(|entry| entry.change_at(self.at).is_some_and(|change| is_kept(&change, self.at)))
-    }
 }
 
 /// The running hash over records up to a revision, of which those compacted before are hashed only where they are kept.
@@ -122,6 +116,36 @@ impl RevisionHash {
 
     pub fn finish(self) -> u32 {
         self.crc
+    }
+}
+
+/// The hash of a compaction, made while it is swept. Only the end of the sweep tells whether any record is kept, and
+/// asking the index before would walk it all where everything is deleted; so both hashes run until the first kept one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CompactionHash {
+    if_any_kept: RevisionHash,
+    if_none: RevisionHash,
+    any_kept: bool,
+}
+
+impl CompactionHash {
+    /// `compacted` is the compaction before.
+    pub fn new(compacted: i64) -> CompactionHash {
+        let of = |any_kept| RevisionHash::new(compacted, any_kept);
+        CompactionHash { if_any_kept: of(true), if_none: of(false), any_kept: false }
+    }
+
+    /// `kept` says whether this compaction keeps the record.
+    pub fn record(&mut self, key: RecordKey, value: &Bytes, kept: bool) -> Result<()> {
+        self.any_kept |= kept;
+        if !self.any_kept {
+            self.if_none.record(key, value, || Ok(kept))?;
+        }
+        self.if_any_kept.record(key, value, || Ok(kept))
+    }
+
+    pub fn finish(self) -> u32 {
+        if self.any_kept { self.if_any_kept.finish() } else { self.if_none.finish() }
     }
 }
 
@@ -217,5 +241,22 @@ mod tests {
     #[test]
     fn an_empty_store_hashes_to_the_crc_of_the_bucket_name() {
         assert_eq!(RevisionHash::new(-1, false).finish(), 1_084_519_789);
+    }
+
+    /// The rule asks beforehand whether anything is kept; the hash of a compaction learns it on the way.
+    #[test]
+    fn what_is_kept_last_counts_from_the_first_record_on() {
+        let value = Bytes::from_static(b"\x0a\x01a");
+        let records = [(2, false), (2, true), (3, false)]
+            .map(|(main, tombstone)| RecordKey { revision: Revision { main, sub: i64::from(tombstone) }, tombstone });
+        for kept in [[false, false, false], [false, false, true], [true, false, false]] {
+            let mut rule = RevisionHash::new(2, kept.contains(&true));
+            let mut swept = CompactionHash::new(2);
+            for (record, kept) in records.into_iter().zip(kept) {
+                rule.record(record, &value, || Ok(kept)).unwrap();
+                swept.record(record, &value, kept).unwrap();
+            }
+            assert_eq!(swept.finish(), rule.finish(), "{kept:?}");
+        }
     }
 }

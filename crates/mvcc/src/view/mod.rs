@@ -19,7 +19,7 @@ pub use image::Image;
 pub use query::{KeysOnly, RangeQuery, SortOrder, SortTarget};
 pub use range::{EncodedRange, Range, RangeItem};
 
-pub(crate) use hash::{Keep, RevisionHash};
+pub(crate) use hash::{CompactionHash, Keep};
 
 /// An [`Image`] shared by pointer. Holds back the reuse of pages of the file: let go of it in bounded time.
 #[derive(Clone, Debug)]
