@@ -10,7 +10,6 @@ use node::restore::{self, RestoreOptions, ToolError};
 
 use crate::cli::{Call, Flag, Kind};
 use crate::exit::Exit;
-use crate::go::{parse_urls, split_name_urls};
 use crate::log;
 use crate::print::{Answer, FileFigures, FileHash, Format, Printer};
 
@@ -75,7 +74,7 @@ pub fn snapshot_restore(call: &Call) -> Result<(), Exit> {
         snapshot: call.file(0),
         initial_cluster: cluster(flags.text("initial-cluster"))?,
         initial_cluster_token: flags.text("initial-cluster-token").to_owned(),
-        peer_urls: parse_urls(flags.text("initial-advertise-peer-urls")).map_err(Exit::error)?,
+        peer_urls: peer_urls(flags.text("initial-advertise-peer-urls"))?,
         skip_hash_check: flags.bool("skip-hash-check"),
         bump_revision,
         mark_compacted,
@@ -106,16 +105,19 @@ pub fn snapshot_restore(call: &Call) -> Result<(), Exit> {
     Ok(())
 }
 
-/// `name=url,...` as members, in order of first appearance.
+/// `url,...`, in their own form.
+fn peer_urls(list: &str) -> Result<Vec<String>, Exit> {
+    Ok(gotext::Url::parse_list(list).map_err(Exit::error)?.iter().map(ToString::to_string).collect())
+}
+
+/// `name=url,...` as members, in order of name.
 fn cluster(list: &str) -> Result<Vec<InitialMember>, Exit> {
-    let mut members: Vec<InitialMember> = Vec::new();
-    for (name, url) in split_name_urls(list).map_err(Exit::error)? {
-        match members.iter_mut().find(|member| member.name == name) {
-            Some(member) => member.peer_urls.push(url),
-            None => members.push(InitialMember { name, peer_urls: vec![url] }),
-        }
-    }
-    Ok(members)
+    let named = gotext::parse_named(list).map_err(Exit::error)?;
+    let member = |(name, urls): (String, Vec<gotext::Url>)| InitialMember {
+        name,
+        peer_urls: urls.iter().map(ToString::to_string).collect(),
+    };
+    Ok(named.into_iter().map(member).collect())
 }
 
 /// `hashkv <file>`

@@ -1,6 +1,6 @@
 //! What etcd looks at only when it starts: words that need more than their type, and the members of a first start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ pub fn auto_compaction(mode: &str, retention: &str) -> Result<AutoCompaction, St
 
 /// The members of a first start. Only for a member without a log: on later starts the stored membership counts.
 pub fn initial_cluster(config: &Config) -> Result<InitialCluster, StartError> {
-    let cluster = parse_cluster(&config.initial_cluster)
+    let cluster = gotext::parse_named(&config.initial_cluster)
         .map_err(|why| StartError(format!("error setting up initial cluster: {why}")))?;
     let Some(own) = cluster.get(&config.name) else {
         let name = number::quote(&config.name);
@@ -151,20 +151,6 @@ fn alone(config: &Config, cluster: &InitialCluster) -> Result<(), StartError> {
         (_, false) => "--initial-cluster with other members is not supported by this build yet: peer connections",
     };
     Err(StartError(text.into()))
-}
-
-fn parse_cluster(text: &str) -> Result<InitialCluster, String> {
-    let mut cluster: InitialCluster = BTreeMap::new();
-    for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (name, url) = part.split_once('=').unwrap_or((part, ""));
-        if !name.is_empty() {
-            cluster.entry(name.to_owned()).or_default().push(Url::parse(url)?);
-        }
-    }
-    for urls in cluster.values_mut() {
-        urls.sort_by_key(ToString::to_string);
-    }
-    Ok(cluster)
 }
 
 fn show(cluster: &InitialCluster) -> String {

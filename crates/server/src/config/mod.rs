@@ -11,7 +11,6 @@ mod bootstrap;
 mod build;
 #[cfg(test)]
 mod docs;
-mod duration;
 mod env;
 mod file;
 mod gates;
@@ -24,7 +23,6 @@ mod load;
 mod number;
 mod settings;
 pub mod table;
-mod urls;
 mod validate;
 mod yaml;
 
@@ -36,14 +34,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use bootstrap::{StartError, check_start, initial_cluster};
-pub use duration::{format_duration, parse_duration};
 pub use gates::{Gate, Gates, Stage};
 #[cfg(test)]
 pub(crate) use golden::golden;
+pub use gotext::{Url, format_duration, parse_duration};
+use gotext as urls;
 pub use help::{flags_text, go_arch, usage_text, version_text};
 pub use load::{Failure, Loaded, Notice, Severity, Source, go_io_text, load};
 pub use number::quote;
-pub use urls::Url;
 
 /// Everything the server is told. Every field is obeyed by the server; what it cannot obey was refused before.
 #[derive(Clone, Debug, PartialEq)]

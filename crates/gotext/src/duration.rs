@@ -13,7 +13,7 @@ const UNITS: [(&str, u64); 8] = [
 
 /// Reads a duration into nanoseconds; the error is Go's text.
 pub fn parse_duration(text: &str) -> Result<i64, String> {
-    let quoted = super::quote::quote(text);
+    let quoted = crate::quote(text);
     let invalid = || format!("time: invalid duration {quoted}");
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -35,7 +35,7 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
             return Err(format!("time: missing unit in duration {quoted}"));
         }
         let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(format!("time: unknown unit {} in duration {quoted}", super::quote::quote(unit)));
+            return Err(format!("time: unknown unit {} in duration {quoted}", crate::quote(unit)));
         };
         let part = term(whole, fraction, *nanos).ok_or_else(invalid)?;
         total = total.checked_add(part).filter(|sum| *sum <= 1 << 63).ok_or_else(invalid)?;

@@ -1,6 +1,7 @@
 //! URLs as the flags take them: lists of `scheme://host:port`, read by the rules of Go's `net/url`, whose error texts
 //! people know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -45,7 +46,7 @@ impl Url {
     /// Reads one URL of a flag.
     pub fn parse(text: &str) -> Result<Url, String> {
         let text = text.trim();
-        let url = split(text).map_err(|why| format!("parse {}: {why}", super::number::quote(text)))?;
+        let url = split(text).map_err(|why| format!("parse {}: {why}", crate::quote(text)))?;
         match url.scheme.as_str() {
             "http" | "https" => {
                 if split_host_port(&url.authority).is_none() {
@@ -89,6 +90,24 @@ impl Url {
 /// The URLs as one word, as in a flag.
 pub fn join(urls: &[Url]) -> String {
     urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The URLs of each member by its name, those of one member sorted.
+pub type NamedUrls = BTreeMap<String, Vec<Url>>;
+
+/// `name=url,name=url,...`; a name may come again with another URL.
+pub fn parse_named(text: &str) -> Result<NamedUrls, String> {
+    let mut named = NamedUrls::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (name, url) = part.split_once('=').unwrap_or((part, ""));
+        if !name.is_empty() {
+            named.entry(name.to_owned()).or_default().push(Url::parse(url)?);
+        }
+    }
+    for urls in named.values_mut() {
+        urls.sort_by_key(ToString::to_string);
+    }
+    Ok(named)
 }
 
 /// Host and port; `None` without a port or with too many colons.
@@ -141,7 +160,7 @@ fn split_scheme(text: &str) -> Result<(String, &str), String> {
 
 fn check_authority(authority: &str) -> Result<(), String> {
     if let Some(bad) = authority.chars().find(|c| matches!(c, ' ' | '"' | '\\' | '^' | '`' | '{' | '|' | '}')) {
-        return Err(format!("invalid character {} in host name", super::number::quote(&bad.to_string())));
+        return Err(format!("invalid character {} in host name", crate::quote(&bad.to_string())));
     }
     let port = match authority.strip_prefix('[') {
         Some(rest) => rest.split_once(']').ok_or("missing ']' in host")?.1,
@@ -149,7 +168,7 @@ fn check_authority(authority: &str) -> Result<(), String> {
     };
     let digits = port.strip_prefix(':').unwrap_or(port);
     if !port.is_empty() && (!port.starts_with(':') || !digits.bytes().all(|b| b.is_ascii_digit())) {
-        return Err(format!("invalid port {} after host", super::number::quote(port)));
+        return Err(format!("invalid port {} after host", crate::quote(port)));
     }
     Ok(())
 }
@@ -174,6 +193,15 @@ mod tests {
         assert_eq!(Url::parse("unix:///run/a.sock").unwrap().socket_path().unwrap(), "/run/a.sock");
         let list = Url::parse_list("http://b:1,http://a:2,http://b:1").unwrap();
         assert_eq!(join(&list), "http://a:2,http://b:1");
+    }
+
+    #[test]
+    fn names_and_their_urls() {
+        let named = parse_named("b=http://y:1,a=http://x:2,,a=http://x:1").unwrap();
+        assert_eq!(join(&named["a"]), "http://x:1,http://x:2");
+        assert_eq!(named.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(parse_named("a").unwrap_err(), "URL scheme must be http, https, unix, or unixs: ");
+        assert!(parse_named("").unwrap().is_empty());
     }
 
     #[test]
