@@ -48,12 +48,17 @@ methods! {
     LEASE_TIME_TO_LIVE: read "Lease/LeaseTimeToLive" (LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse;
     LEASE_LEASES: read "Lease/LeaseLeases" (LeaseLeasesRequest) -> LeaseLeasesResponse;
     MEMBER_LIST: read "Cluster/MemberList" (MemberListRequest) -> MemberListResponse;
+    MEMBER_ADD: write "Cluster/MemberAdd" (MemberAddRequest) -> MemberAddResponse;
+    MEMBER_REMOVE: write "Cluster/MemberRemove" (MemberRemoveRequest) -> MemberRemoveResponse;
+    MEMBER_UPDATE: write "Cluster/MemberUpdate" (MemberUpdateRequest) -> MemberUpdateResponse;
+    MEMBER_PROMOTE: write "Cluster/MemberPromote" (MemberPromoteRequest) -> MemberPromoteResponse;
     ALARM: read "Maintenance/Alarm" (AlarmRequest) -> AlarmResponse;
     STATUS: read "Maintenance/Status" (StatusRequest) -> StatusResponse;
     DEFRAGMENT: write "Maintenance/Defragment" (DefragmentRequest) -> DefragmentResponse;
     HASH: read "Maintenance/Hash" (HashRequest) -> HashResponse;
     HASH_KV: read "Maintenance/HashKV" (HashKvRequest) -> HashKvResponse;
     MOVE_LEADER: write "Maintenance/MoveLeader" (MoveLeaderRequest) -> MoveLeaderResponse;
+    DOWNGRADE: write "Maintenance/Downgrade" (DowngradeRequest) -> DowngradeResponse;
 }
 
 /// Streams: their names on the wire.

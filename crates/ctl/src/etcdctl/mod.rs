@@ -4,6 +4,7 @@ mod alarm;
 mod compaction;
 mod defrag;
 mod del;
+mod downgrade;
 mod elect;
 mod endpoint;
 mod env;
@@ -55,7 +56,7 @@ static ROOT: Command = Command {
         Command::later("role"),
         Command::later("check"),
         Command::later("completion"),
-        Command::later("downgrade"),
+        downgrade::COMMAND,
         OPTIONS,
         HELP,
     ],

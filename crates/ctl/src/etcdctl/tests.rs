@@ -36,7 +36,7 @@ fn what_is_there_does_something_and_what_is_not_is_not_shown() {
         }
     });
     let usage = usage(&ETCDCTL, &[ETCDCTL.root]);
-    for later in ["auth", "user", "role", "check", "make-mirror", "downgrade", "completion"] {
+    for later in ["auth", "user", "role", "check", "make-mirror", "completion"] {
         assert!(!usage.contains(&format!("\n  {later} ")), "{later}");
     }
 }

@@ -61,7 +61,7 @@ impl Page {
     }
 }
 
-/// Every answer but that of `move-leader` has this form.
+/// Answers to changes of the cluster do not have this form.
 pub fn render(answer: &Answer<'_>, hex: bool) -> Option<String> {
     let mut page = Page { hex, ..Page::default() };
     match answer {
@@ -102,7 +102,12 @@ pub fn render(answer: &Answer<'_>, hex: bool) -> Option<String> {
             page.field("Hash revision", hash.hash_revision);
             page.field("Compact revision", hash.compact_revision);
         }
-        Answer::MoveLeader { .. } => return None,
+        Answer::Added(..)
+        | Answer::Removed(..)
+        | Answer::Updated(..)
+        | Answer::Promoted(..)
+        | Answer::MoveLeader { .. }
+        | Answer::Downgrade(..) => return None,
     }
     Some(page.out)
 }

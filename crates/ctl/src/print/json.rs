@@ -141,10 +141,12 @@ pub fn render(answer: &Answer<'_>, hex: bool) -> String {
         Answer::Alarms(answer) => {
             Object::new().header(&answer.header).list("alarms", answer.alarms.iter().map(alarm).collect()).end()
         }
-        Answer::Members(answer) => {
-            let members = answer.members.iter().map(|member| self::member(member, hex)).collect();
-            Object::new().headed("header", &answer.header, hex).list("members", members).end()
-        }
+        Answer::Members(answer) => self::members(&answer.header, None, &answer.members, hex),
+        Answer::Added(_, answer) => self::members(&answer.header, answer.member.as_ref(), &answer.members, hex),
+        Answer::Removed(_, answer) => self::members(&answer.header, None, &answer.members, hex),
+        Answer::Updated(_, answer) => self::members(&answer.header, None, &answer.members, hex),
+        Answer::Promoted(_, answer) => self::members(&answer.header, None, &answer.members, hex),
+        Answer::Downgrade(_, answer) => Object::new().header(&answer.header).text("version", &answer.version).end(),
         Answer::Health(healths) => array(healths.iter().map(health).collect()),
         Answer::Status(list) => array(list.iter().map(|(endpoint, answer)| status(endpoint, answer)).collect()),
         Answer::HashKv(list) => array(list.iter().map(|(endpoint, answer)| hash_kv(endpoint, answer)).collect()),
@@ -266,6 +268,13 @@ fn time_to_live(answer: &LeaseTimeToLiveResponse) -> String {
 
 fn alarm(alarm: &AlarmMember) -> String {
     Object::new().some("memberID", alarm.member_id).some("alarm", alarm.alarm).end()
+}
+
+/// The answers about members are alike; one names the member it is about.
+fn members(header: &Option<ResponseHeader>, about: Option<&Member>, members: &[Member], hex: bool) -> String {
+    let object = Object::new().headed("header", header, hex);
+    let object = about.into_iter().fold(object, |object, about| object.raw("member", &member(about, hex)));
+    object.list("members", members.iter().map(|one| member(one, hex)).collect()).end()
 }
 
 fn member(member: &Member, hex: bool) -> String {

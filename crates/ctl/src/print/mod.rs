@@ -4,6 +4,7 @@
 
 mod fields;
 mod json;
+mod members;
 mod offline;
 mod protobuf;
 mod simple;
@@ -14,9 +15,10 @@ pub use simple::health_line;
 use std::time::Duration;
 
 use proto::etcdserverpb::{
-    AlarmResponse, DeleteRangeResponse, HashKvResponse, LeaseGrantResponse, LeaseKeepAliveResponse,
-    LeaseLeasesResponse, LeaseRevokeResponse, LeaseTimeToLiveResponse, MemberListResponse, PutResponse, RangeResponse,
-    StatusResponse, TxnResponse, WatchResponse,
+    AlarmResponse, DeleteRangeResponse, DowngradeResponse, HashKvResponse, LeaseGrantResponse, LeaseKeepAliveResponse,
+    LeaseLeasesResponse, LeaseRevokeResponse, LeaseTimeToLiveResponse, MemberAddResponse, MemberListResponse,
+    MemberPromoteResponse, MemberRemoveResponse, MemberUpdateResponse, PutResponse, RangeResponse, StatusResponse,
+    TxnResponse, WatchResponse,
 };
 
 use crate::cli::write_out;
@@ -94,6 +96,12 @@ pub enum Answer<'a> {
     Leases(&'a LeaseLeasesResponse),
     Alarms(&'a AlarmResponse),
     Members(&'a MemberListResponse),
+    /// With the name that the member shall have: the answer does not know it.
+    Added(&'a str, &'a MemberAddResponse),
+    /// These three answers do not name the member.
+    Removed(u64, &'a MemberRemoveResponse),
+    Updated(u64, &'a MemberUpdateResponse),
+    Promoted(u64, &'a MemberPromoteResponse),
     Health(&'a [Health]),
     Status(&'a [(String, StatusResponse)]),
     HashKv(&'a [(String, HashKvResponse)]),
@@ -101,6 +109,8 @@ pub enum Answer<'a> {
         from: u64,
         to: u64,
     },
+    /// `validate`, `enable` or `cancel`.
+    Downgrade(&'static str, &'a DowngradeResponse),
     FileFigures(&'a FileFigures),
     FileHash(&'a FileHash),
 }

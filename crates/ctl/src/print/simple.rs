@@ -6,7 +6,7 @@ use proto::etcdserverpb::{
 };
 use proto::mvccpb::KeyValue;
 
-use super::{Answer, Health, alarm_name, event_name, lease_text, offline, table, took_text};
+use super::{Answer, Health, alarm_name, event_name, lease_text, members, offline, table, took_text};
 
 /// Bytes that need not be text, line by line.
 #[derive(Default)]
@@ -64,6 +64,12 @@ pub fn render(answer: &Answer<'_>, hex: bool, values_only: bool) -> Vec<u8> {
         Answer::Members(_) | Answer::Status(_) | Answer::HashKv(_) => {
             let rows = table::rows(answer).map(|(_, rows)| rows).unwrap_or_default();
             rows.iter().for_each(|row| page.line(row.join(", ")));
+        }
+        Answer::Added(..) | Answer::Removed(..) | Answer::Updated(..) | Answer::Promoted(..) => {
+            members::lines(answer).iter().for_each(|line| page.line(line));
+        }
+        Answer::Downgrade(action, answer) => {
+            page.line(format!("Downgrade {action} success, cluster version {}", answer.version));
         }
         Answer::MoveLeader { from, to } => page.line(format!("Leadership transferred from {from:x} to {to:x}")),
         Answer::FileFigures(figures) => page.line(offline::figures_row(figures).join(", ")),
