@@ -7,14 +7,14 @@ use proto::etcdserverpb::{
     AlarmRequest, AlarmType, CompactionRequest, InternalRaftRequest, LeaseCheckpoint, LeaseCheckpointRequest,
     LeaseRevokeRequest, RequestHeader, V2Request, alarm_request::AlarmAction,
 };
-use proto::membershippb::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
+use proto::membershippb::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest, DowngradeInfoSetRequest};
 use state::Version;
 
 /// The first cluster version at which every member takes the v3 forms, and the first at which one refuses the v2 forms.
 const V3_FORMS_SINCE: Version = Version::V3_6;
 
-/// Whether members and version are told in the v2 form.
-fn in_v2_form(cluster_version: Version) -> bool {
+/// Whether members, version and time are told in the v2 form.
+pub(crate) fn in_v2_form(cluster_version: Version) -> bool {
     cluster_version < V3_FORMS_SINCE
 }
 
@@ -59,6 +59,12 @@ pub(crate) fn cluster_version(id: u64, to: Version, cluster: Version) -> Bytes {
     }
     let set = ClusterVersionSetRequest { ver };
     encode(id, InternalRaftRequest { cluster_version_set: Some(set), ..InternalRaftRequest::default() })
+}
+
+/// Ends the downgrade of the cluster.
+pub(crate) fn downgrade_end(id: u64) -> Bytes {
+    let set = DowngradeInfoSetRequest { enabled: false, ver: String::new() };
+    encode(id, InternalRaftRequest { downgrade_info_set: Some(set), ..InternalRaftRequest::default() })
 }
 
 /// Lets the v2 tree drop what has ended by this moment.

@@ -34,7 +34,10 @@ pub enum Error {
     #[error("storage version {found} is newer than this program's {own}")]
     StorageTooNew { found: Version, own: Version },
     /// The cluster has gone on to a version that this member does not speak.
-    #[error("cluster version {cluster} is higher than this member's version {own}")]
+    #[error(
+        "invalid downgrade; server version is lower than determined cluster version: {own} runs here, the cluster is at \
+         {cluster}"
+    )]
     ClusterTooNew { cluster: Version, own: Version },
     /// Entries must arrive without gaps.
     #[error("entry {got} does not follow entry {applied}")]

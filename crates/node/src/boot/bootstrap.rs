@@ -86,7 +86,12 @@ pub(crate) fn founders(cluster: &[InitialMember], token: &str) -> Result<Vec<Mem
     refuse_duplicates(cluster)?;
     let mut members: Vec<Member> = by_name
         .into_iter()
-        .map(|(name, peer_urls)| Member { id: member_id(&peer_urls, token, None), name, peer_urls, ..Member::default() })
+        .map(|(name, peer_urls)| Member {
+            id: member_id(&peer_urls, token, None),
+            name,
+            peer_urls,
+            ..Member::default()
+        })
         .collect();
     members.sort_by_key(|member| member.id);
     Ok(members)

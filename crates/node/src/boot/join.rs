@@ -64,8 +64,7 @@ impl ExistingCluster {
             .into_iter()
             .map(|(name, peer_urls)| Member { name, peer_urls, ..Member::default() })
             .collect();
-        self.assign_ids(&mut members)
-            .map_err(|reason| BootError::PeerUrlsInvalid { cluster: self.text(), reason })?;
+        self.assign_ids(&mut members).map_err(|reason| BootError::PeerUrlsInvalid { cluster: self.text(), reason })?;
         let own = members.iter().find(|member| member.name == name);
         let own = own.ok_or_else(|| BootError::NameNotInCluster { name: name.to_owned() })?;
         Ok(Joined { member_id: own.id, members })

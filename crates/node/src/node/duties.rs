@@ -174,7 +174,7 @@ impl Node {
 
     /// Whether this leader may look at the versions now.
     fn may_set_version(&self) -> bool {
-        self.is_leader() && self.committed_in_term && self.stopping.is_none() && !self.applied.downgrade_enabled
+        self.is_leader() && self.committed_in_term && self.stopping.is_none()
     }
 
     pub(super) fn check_versions(&mut self, now: Duration) {
@@ -192,17 +192,35 @@ impl Node {
         if !self.may_set_version() || self.members.is_empty() {
             return;
         }
-        let current = self.applied.cluster_version;
-        let decided = versions::decide(self.id, self.config.compat, &self.members, reports, current);
-        if let Some(to) = decided {
+        let (current, target) = (self.applied.cluster_version, self.applied.downgrade_target);
+        let (own, own_id) = (self.config.compat, self.id);
+        if let Some(to) = versions::decide(own_id, own, &self.members, reports, current, target) {
             let id = self.ids.next();
             let data = requests::cluster_version(id, to, self.form_version());
             self.propose_as_leader(vec![(id, data)], ProposalKind::Client, now);
+        } else if let Some(target) = target
+            && self.may_end_downgrade()
+            && versions::all_run(own_id, own, &self.members, reports, target)
+        {
+            let id = self.ids.next();
+            self.propose_as_leader(vec![(id, requests::downgrade_end(id))], ProposalKind::Client, now);
+        }
+    }
+
+    /// The job ends by an entry that members of 3.4 can't read; and never where nobody is to look.
+    fn may_end_downgrade(&self) -> bool {
+        self.form_version() >= Version::V3_5 && !self.config.downgrade_check_interval.is_zero()
+    }
+
+    /// Asks for the versions where a downgrade may be complete.
+    pub(super) fn check_downgrade(&mut self, now: Duration) {
+        if self.applied.downgrade_target.is_some() {
+            self.check_versions(now);
         }
     }
 
     /// The cluster version that decides the form of proposals; before there is one, the member's own.
-    fn form_version(&self) -> Version {
+    pub(super) fn form_version(&self) -> Version {
         self.applied.cluster_version.unwrap_or(self.config.compat.minor_line())
     }
 

@@ -131,6 +131,8 @@ impl Env {
                 });
                 self.handle(Event::Versions(reports.collect()));
             }
+            "corrupt" => self.handle(Event::RaiseCorrupt { member: case.parsed("member").unwrap_or(0) }),
+            "told-removed" => self.handle(Event::ToldRemoved),
             "no-space" => self.handle(Event::RaiseNoSpace),
             "stop" => self.handle(Event::Stop),
             other => panic!("line {}: no command {other}", case.line),
@@ -197,6 +199,10 @@ impl Env {
             applied.leases.push(LeaseChange::Revoked { id });
         }
         applied.cluster_version = case.value("cluster").map(version).or(applied.cluster_version);
+        if let Some(arg) = case.arg("downgrade") {
+            applied.downgrade_target = arg.values.first().and_then(|text| text.parse().ok());
+            applied.downgrade_enabled = applied.downgrade_target.is_some();
+        }
         applied.revision = case.parsed("revision").unwrap_or(applied.revision);
         applied.v2_ttl_keys |= case.arg("v2-ttl").is_some();
         applied.over_quota = case.arg("over-quota").is_some();
@@ -326,8 +332,10 @@ fn data_text(entry: &proto::raftpb::Entry) -> String {
         format!(":version-{}", set.ver)
     } else if request.cluster_member_attr_set.is_some() {
         ":attributes".into()
-    } else if request.alarm.is_some() {
-        ":alarm".into()
+    } else if let Some(set) = request.downgrade_info_set {
+        format!(":downgrade-{}{}", set.enabled, set.ver)
+    } else if let Some(alarm) = request.alarm {
+        format!(":alarm-{}-{}", alarm.alarm().as_str_name(), alarm.member_id)
     } else if let Some(compaction) = request.compaction {
         format!(":compact-{}", compaction.revision)
     } else {
@@ -338,6 +346,9 @@ fn data_text(entry: &proto::raftpb::Entry) -> String {
 fn message_text(message: &Message) -> String {
     let kind = MessageType::try_from(message.msg_type).map_or("?", |kind| kind.as_str_name());
     let mut line = format!("send {kind} to {} term={} index={}", message.to, message.term, message.index);
+    if kind == "MsgHeartbeatResp" && !message.context.is_empty() {
+        write!(line, " context={:x?}", message.context.as_ref()).expect("a string takes all");
+    }
     if !message.entries.is_empty() {
         write!(line, " entries={}", message.entries.len()).expect("a string takes all");
     }

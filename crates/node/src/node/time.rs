@@ -27,6 +27,7 @@ pub(super) struct Timers {
     housekeeping: Duration,
     lease_scan: Duration,
     versions: Duration,
+    downgrade: Duration,
     v2_sync: Duration,
     purge: Duration,
     removed_stop: Option<Duration>,
@@ -41,6 +42,7 @@ impl Timers {
             housekeeping: now + HOUSEKEEPING,
             lease_scan: now + lessor::SCAN_INTERVAL,
             versions: now + versions::CHECK_INTERVAL,
+            downgrade: now + config.downgrade_check_interval,
             v2_sync: now + V2_SYNC_INTERVAL,
             purge: now + config.purge_interval,
             removed_stop: None,
@@ -95,6 +97,10 @@ impl Node {
         if due(&mut self.timers.versions, at, versions::CHECK_INTERVAL) {
             self.check_versions(at);
         }
+        let downgrade_check = self.config.downgrade_check_interval;
+        if !downgrade_check.is_zero() && due(&mut self.timers.downgrade, at, downgrade_check) {
+            self.check_downgrade(at);
+        }
         if due(&mut self.timers.v2_sync, at, V2_SYNC_INTERVAL) {
             self.sync_v2(now);
         }
@@ -148,8 +154,9 @@ impl Node {
         if lost { ClientError::TimeoutDueToConnectionLost } else { ClientError::Timeout }
     }
 
+    /// From 3.6 on no member takes requests of v2 any more, and what is in the tree stays.
     fn sync_v2(&mut self, now: Now) {
-        if self.leads_indeed() && self.applied.v2_ttl_keys {
+        if self.leads_indeed() && self.applied.v2_ttl_keys && requests::in_v2_form(self.form_version()) {
             let ticket = self.ids.next();
             let nanos = i64::try_from(now.unix_millis).unwrap_or(i64::MAX).saturating_mul(1_000_000);
             let request = (ticket, requests::v2_sync(ticket, nanos));

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use apply::{check_own, replay_cluster_version};
+pub use downgrade::parse_target;
 pub use requirement::required;
 pub use storage::Migration;
 pub(crate) use storage::check_storage;
