@@ -48,10 +48,11 @@ impl Node {
 
     /// Contract 1: a leader's own appends leave before they are durable here; everything that promises durability is in
     /// the responses of the batch and leaves after it.
-    fn carry_out(&mut self, work: Work, now: Duration) {
-        if let Some(soft) = work.soft {
+    fn carry_out(&mut self, mut work: Work, now: Duration) {
+        if let Some(soft) = work.soft.take() {
             self.soft_changed(soft, now);
         }
+        self.hold_votes(&mut work);
         self.send(work.messages);
         for (id, index) in work.reads {
             if self.reads.answered(id, index, now) > SLOW_READ {
@@ -70,6 +71,20 @@ impl Node {
             }
         }
         self.release_reads();
+    }
+
+    /// Asks for votes only once term and own vote are durable. The others' votes alone can make a leader: one that then
+    /// forgot its term would ask for votes in the same term again, and lead it twice, with different entries.
+    fn hold_votes(&mut self, work: &mut Work) {
+        let is_vote = |message: &Message| message.msg_type == MessageType::MsgVote as i32;
+        let held = match &mut work.persist {
+            Some(persist) => &mut persist.responses,
+            None => match self.in_flight.back_mut() {
+                Some(batch) => &mut batch.responses,
+                None => return,
+            },
+        };
+        held.extend(work.messages.extract_if(.., |message| is_vote(message)));
     }
 
     /// A leader answers read indexes from its first commit in its term on.
