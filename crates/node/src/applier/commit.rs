@@ -79,6 +79,8 @@ struct Sealed {
 pub(super) struct Commits {
     durable_commit: u64,
     snapshot_index: u64,
+    /// The next seal is to make a snapshot file, however few entries that is for.
+    force_snapshot_file: bool,
     /// When the first change came that no seal covers.
     dirty_since: Option<Duration>,
     hurry: bool,
@@ -101,6 +103,7 @@ impl Commits {
         Self {
             durable_commit,
             snapshot_index,
+            force_snapshot_file: false,
             dirty_since: None,
             hurry: false,
             waiting: None,
@@ -134,6 +137,11 @@ impl Commits {
     pub fn stop(&mut self) {
         self.hurry = true;
         self.stopping = true;
+    }
+
+    /// The cluster version went down: the log must let go of what older releases can't read.
+    pub fn want_snapshot_file(&mut self) {
+        self.force_snapshot_file = true;
     }
 
     pub fn hurry_if_full(&mut self, full: bool) {
@@ -177,6 +185,7 @@ impl Commits {
             replies.extend(sealed.replies);
         }
         self.asked_durable = false;
+        self.force_snapshot_file = false;
         self.dirty_since = None;
         self.snapshot_index = snapshot_index;
         self.durable_commit = self.durable_commit.max(snapshot_index);
@@ -255,8 +264,9 @@ impl Applier {
     }
 
     fn wants_snapshot_file(&self) -> bool {
-        !self.is_replaying()
-            && self.state.applied().index.saturating_sub(self.commits.snapshot_index) > self.options.snapshot_count
+        let entries = self.state.applied().index.saturating_sub(self.commits.snapshot_index);
+        let wanted = entries > self.options.snapshot_count || (entries > 0 && self.commits.force_snapshot_file);
+        wanted && !self.is_replaying()
     }
 
     /// Freezes what has gathered, exactly at the applied index, with all that is to follow from its commit.
@@ -268,6 +278,7 @@ impl Applier {
         let index = self.state.applied().index.max(self.state.consistent().index);
         if snapshot_file {
             self.newest_unsealed = state::Version::V3_0;
+            self.commits.force_snapshot_file = false;
         }
         let sealed = Sealed {
             index,
@@ -330,6 +341,8 @@ impl Applier {
         if sealed.snapshot_file {
             self.commits.snapshot_index = sealed.index;
             self.newest_entry = self.newest_unsealed;
+            // A migration may have waited for it.
+            self.migrate_at = Duration::ZERO;
             let (index, term, conf_state) = (sealed.index, sealed.term, sealed.conf_state.clone());
             out.driver.push(Event::SnapshotSaved(SnapshotRecord { index, term, conf_state }));
         }

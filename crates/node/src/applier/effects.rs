@@ -106,6 +106,9 @@ impl Applier {
                 }
                 Effect::ClusterVersionChanged { from, to } => {
                     self.migrate_at = now.monotonic;
+                    if from.is_some_and(|from| to < from) {
+                        self.commits.want_snapshot_file();
+                    }
                     out.effects.push(Effect::ClusterVersionChanged { from, to });
                 }
                 other => out.effects.push(other),
