@@ -137,7 +137,8 @@ impl HttpSide {
 
 fn keeping(config: &Config) -> Keeping {
     Keeping {
-        streams_max: config.max_concurrent_streams,
+        // 0 would let nobody call; it means no limit, as in etcd.
+        streams_max: if config.max_concurrent_streams == 0 { u32::MAX } else { config.max_concurrent_streams },
         ping_interval: config.grpc_keepalive_interval,
         ping_timeout: config.grpc_keepalive_timeout.unwrap_or(FOR_EVER),
         client_ping_min: config.grpc_keepalive_min_time,

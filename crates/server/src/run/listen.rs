@@ -20,6 +20,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// The largest head of an HTTP/2 request: metadata are names, versions, tokens.
 const HEAD_BYTES_MAX: u32 = 64 << 10;
 
+/// Calls of one connection that may be canceled before anyone looked at them, and still be remembered. Clients cancel in bursts,
+/// and more than this would cut everything else on the connection.
+const CANCELED_UNSEEN_MAX: usize = 10_000;
+
 /// Which listener a connection came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
@@ -156,6 +160,7 @@ async fn connection(dealt: Dealt, doors: Doors, peer: Arc<Peer>, keeping: Keepin
         .timer(TokioTimer::new())
         .max_concurrent_streams(keeping.streams_max)
         .max_header_list_size(HEAD_BYTES_MAX)
+        .max_pending_accept_reset_streams(CANCELED_UNSEEN_MAX)
         .keep_alive_interval(keeping.ping_interval)
         .keep_alive_timeout(keeping.ping_timeout);
     let stream = Watched::new(stream, peer, keeping.client_ping_min);

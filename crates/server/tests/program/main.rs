@@ -3,3 +3,4 @@
 mod common;
 mod quota;
 mod serve;
+mod wire;
