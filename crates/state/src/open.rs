@@ -66,7 +66,9 @@ fn load(store: &mut Store, options: &StateOptions) -> Result<Live> {
         }
         (Source::Tree { index: snapshot_index }, members, tree.view().cluster_version()?)
     } else {
-        let behind = (consistent > snapshot_index).then(|| tree.view().membership()).transpose()?;
+        // A tree that tells no membership, which is no authority here, begins with none and is put right when it has
+        // caught up.
+        let behind = (consistent > snapshot_index).then(|| tree.view().membership().unwrap_or_default());
         (Source::Buckets { index: consistent, behind }, stored.members, stored.cluster)
     };
     let conf = options.snapshot_conf_state.clone().filter(|_| by_tree && snapshot_index > 0);

@@ -180,3 +180,30 @@ fn reading_auth_requests_share_the_store_with_readers() {
     m.request(as_user("root", pb::InternalRaftRequest { auth_user_get: Some(get), ..Default::default() }));
     assert!(std::sync::Arc::ptr_eq(&before, m.state.reader().view().auth()));
 }
+
+/// From 3.6 on the buckets tell the members: a snapshot whose tree does not is no reason to stay away.
+#[test]
+fn a_tree_that_is_no_authority_may_tell_no_membership() {
+    let mut m = Machine::new(Version::V3_7, Answer::Wanted);
+    let member = state::members::Member { id: 1, peer_urls: vec!["http://a:1".into()], ..Default::default() };
+    m.conf_change(proto::raftpb::ConfChangeType::ConfChangeAddNode, member, false);
+    let set = proto::membershippb::ClusterVersionSetRequest { ver: "3.6.0".into() };
+    m.request(pb::InternalRaftRequest { cluster_version_set: Some(set), ..Default::default() });
+    m.state.migrate_storage(Version::V3_6, Version::V3_0);
+    m.take_snapshot();
+    let snapshot = m.snapshot.as_mut().unwrap();
+    let json = String::from_utf8(snapshot.json.to_vec()).unwrap();
+    let damaged = json.replace(r#"{\"peerURLs\""#, r#"{peerURLs\""#);
+    assert_ne!(damaged, json);
+    snapshot.json = damaged.into_bytes().into();
+    m.request(put("a"));
+    m.commit();
+    m.reopen();
+    assert!(m.state.v2_tree().view().membership().is_err());
+    let members = m.state.members().clone();
+    assert_eq!(members.get(1).unwrap().peer_urls, ["http://a:1"]);
+    // The first new entry puts the tree right.
+    m.request(put("b"));
+    assert_eq!(m.state.v2_tree().view().membership().unwrap(), *members);
+    assert_eq!(m.state.v2_tree().view().cluster_version().unwrap(), Some(Version::V3_6));
+}
