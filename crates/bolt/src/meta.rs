@@ -13,6 +13,9 @@ const CHECKSUM_AT: usize = 72;
 /// The free list is not stored.
 pub(crate) const NO_FREE_LIST: u64 = u64::MAX;
 
+/// No writer gets here by counting; beyond, counting on could overflow.
+const TXID_MAX: u64 = u64::MAX / 2;
+
 pub(crate) const PAGE_SIZE_MIN: u32 = 1024;
 pub(crate) const PAGE_SIZE_MAX: u32 = 1 << 24;
 
@@ -59,6 +62,7 @@ impl Meta {
     fn is_possible(&self) -> bool {
         let allocated = |id: u64| id >= 2 && id < self.high_water;
         self.page_size.is_power_of_two()
+            && self.txid <= TXID_MAX
             && (PAGE_SIZE_MIN..=PAGE_SIZE_MAX).contains(&self.page_size)
             && self.high_water <= u64::MAX / u64::from(self.page_size) / 2
             && allocated(self.root)
@@ -151,6 +155,14 @@ mod tests {
         assert_eq!(page.len(), 4096);
         assert_eq!(page[72..80], [0xa6, 0xa0, 0xcb, 0xc4, 0xf3, 0x77, 0xaf, 0x3c]);
         assert_eq!(Meta::decode(&page), Some(meta));
+    }
+
+    #[test]
+    fn a_transaction_id_that_leaves_no_room_is_refused() {
+        let meta = Meta { page_size: 4096, root: 3, sequence: 0, free_list: 2, high_water: 4, txid: u64::MAX };
+        assert_eq!(Meta::decode(&meta.encode(1)), None);
+        let last = Meta { txid: TXID_MAX, ..meta };
+        assert_eq!(Meta::decode(&last.encode(1)), Some(last));
     }
 
     #[test]
