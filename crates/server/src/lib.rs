@@ -1,6 +1,7 @@
 //! The process: threads, doors, boot.
 
 pub mod config;
+pub mod discovery;
 pub mod exit;
 pub mod http;
 pub mod logging;

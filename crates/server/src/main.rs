@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use server::config::{self, Config, Failure, Loaded, LogConfig, Notice, Source};
+use server::discovery::{self, DiscoveryError};
 use server::logging::{self, Sinks, lines};
-use server::run::Ended;
+use server::run::{Ended, ServeError};
 use server::{exit, start};
 
 /// The commit this was built from, where the build names it.
@@ -81,6 +82,10 @@ fn serve(config: &Config) {
     match server::run::serve(config, COMMIT) {
         Ok(Ended::By(signal)) => exit::end_by(signal),
         Ok(Ended::Removed) => {}
+        Err(ServeError::Discovery(error @ DiscoveryError::Join(_))) => {
+            discovery::tell_refused(config, &error);
+            std::process::exit(exit::FAILURE);
+        }
         Err(error) => logging::fatal("discovery failed", &[("error", error.to_string().into())]),
     }
 }

@@ -1,13 +1,11 @@
-//! What etcd looks at only when it starts: words that need more than their type, and the members of a first start.
+//! What etcd looks at only when it starts: words that need more than their type.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use super::number;
 use super::urls::Url;
 use super::validate::refusal_of;
-use super::{AutoCompaction, Config, InitialCluster, parse_duration};
+use super::{AutoCompaction, Config, parse_duration};
 
 /// Why a start failed: the text of field `error` under the message `discovery failed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,97 +118,4 @@ pub fn auto_compaction(mode: &str, retention: &str) -> Result<AutoCompaction, St
         (Ok(nanos), "periodic") => AutoCompaction::Periodic(Duration::from_nanos(nanos)),
         (Ok(_), _) => AutoCompaction::Revision(value),
     })
-}
-
-/// The members of a first start. Only for a member without a log: on later starts the stored membership counts.
-pub fn initial_cluster(config: &Config) -> Result<InitialCluster, StartError> {
-    let cluster = gotext::parse_named(&config.initial_cluster)
-        .map_err(|why| StartError(format!("error setting up initial cluster: {why}")))?;
-    let Some(own) = cluster.get(&config.name) else {
-        let name = number::quote(&config.name);
-        return Err(StartError(format!("couldn't find local name {name} in the initial cluster configuration")));
-    };
-    advertised(&config.name, own, &config.initial_advertise_peer_urls).map_err(StartError)?;
-    let all: Vec<&Url> = cluster.values().flatten().collect();
-    if all.iter().collect::<BTreeSet<_>>().len() != all.len() {
-        return Err(StartError(format!("initial cluster {} has duplicate url", show(&cluster))));
-    }
-    alone(config, &cluster)?;
-    Ok(cluster)
-}
-
-/// Other members need peer connections, which this build does not have yet.
-fn alone(config: &Config, cluster: &InitialCluster) -> Result<(), StartError> {
-    let text = match (cluster.len(), config.join_existing) {
-        (1, false) => return Ok(()),
-        // There is nobody else to ask.
-        (1, true) => {
-            "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs"
-        }
-        (_, true) => "--initial-cluster-state=existing is not supported by this build yet: peer connections",
-        (_, false) => "--initial-cluster with other members is not supported by this build yet: peer connections",
-    };
-    Err(StartError(text.into()))
-}
-
-fn show(cluster: &InitialCluster) -> String {
-    let parts = cluster.iter().flat_map(|(name, urls)| urls.iter().map(move |url| format!("{name}={url}")));
-    parts.collect::<Vec<_>>().join(",")
-}
-
-/// What the initial cluster says of this member and what it advertises must be the same, names resolved.
-fn advertised(name: &str, own: &[Url], advertised: &[Url]) -> Result<(), String> {
-    let strings = |urls: &[Url]| urls.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
-    let (own_set, advertised_set) = (strings(own), strings(advertised));
-    if own_set == advertised_set && own.len() == advertised.len() {
-        return Ok(());
-    }
-    let why = match differ(own, advertised) {
-        Some(why) => why,
-        None => return Ok(()),
-    };
-    let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(",");
-    let missing: Vec<_> = own_set.difference(&advertised_set).map(|url| format!("{name}={url}")).collect();
-    if !missing.is_empty() {
-        let (missing, advertised) = (missing.join(","), list(advertised_set));
-        return Err(format!(
-            "--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised} ({why})"
-        ));
-    }
-    let missing = advertised_set.difference(&own_set).cloned().collect();
-    let all: Vec<_> = advertised_set.iter().map(|url| format!("{name}={url}")).collect();
-    Err(format!(
-        "--initial-advertise-peer-urls has {} but missing from --initial-cluster={}",
-        list(missing),
-        all.join(",")
-    ))
-}
-
-/// How the lists differ once host names are resolved; `None` where they don't.
-fn differ(own: &[Url], advertised: &[Url]) -> Option<String> {
-    let quoted = |urls: &[Url]| {
-        let words: Vec<_> = urls.iter().map(|url| number::quote(&url.to_string())).collect();
-        format!("[{}]", words.join(" "))
-    };
-    if own.len() != advertised.len() {
-        return Some(format!("len({}) != len({})", quoted(advertised), quoted(own)));
-    }
-    let resolved = |urls: &[Url]| {
-        let mut urls: Vec<_> = urls.iter().map(resolve).collect();
-        urls.sort();
-        urls
-    };
-    let (own, advertised) = (resolved(own), resolved(advertised));
-    let (left, right) = advertised.into_iter().zip(own).find(|(left, right)| left != right)?;
-    Some(format!("resolved urls: {} != {}", number::quote(&left), number::quote(&right)))
-}
-
-/// The URL with an address in place of a host name; `localhost` and what cannot be resolved stay.
-fn resolve(url: &Url) -> String {
-    let host = url.host();
-    if host == "localhost" || host.parse::<IpAddr>().is_ok() || url.socket_path().is_some() {
-        return url.to_string();
-    }
-    let found = url.authority.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    found.map_or_else(|| url.to_string(), |address| format!("{}://{address}", url.scheme))
 }

@@ -7,7 +7,7 @@ use super::load::{Failure, Notice, Severity, Source};
 use super::settings::Settings;
 use super::table;
 use super::urls::Url;
-use super::{Compat, Config, LogConfig, LogFormat, LogLevel};
+use super::{Compat, Config, Discovery, LogConfig, LogFormat, LogLevel, PEER_TIMEOUT_MIN, SrvDiscovery, V3Discovery};
 
 /// Values that are 0 or empty mean a default of their own.
 fn positive_or(nanos: i64, default: Duration) -> Duration {
@@ -62,6 +62,13 @@ pub fn config(s: &Settings, separate: bool) -> Result<Config, Failure> {
         heartbeat_interval: Duration::from_millis(s.uint("heartbeat-interval")),
         election_timeout: Duration::from_millis(s.uint("election-timeout")),
         initial_election_tick_advance: s.bool("initial-election-tick-advance"),
+        discovery: discovery(s),
+        max_learners: u64::try_from(s.int("max-learners")).unwrap_or(0),
+        raft_read_timeout: duration(s.duration("raft-read-timeout")).max(PEER_TIMEOUT_MIN),
+        raft_write_timeout: duration(s.duration("raft-write-timeout")).max(PEER_TIMEOUT_MIN),
+        downgrade_check_time: optional("downgrade-check-time"),
+        corrupt_check_time: optional("corrupt-check-time"),
+        compact_hash_check_time: duration(s.duration("compact-hash-check-time")),
         auto_compaction_mode: s.text("auto-compaction-mode").into(),
         auto_compaction_retention: s.text("auto-compaction-retention").into(),
         compaction_batch_limit: count_or(s.int("compaction-batch-limit"), 1000),
@@ -108,6 +115,26 @@ fn initial_cluster(s: &Settings) -> String {
         return String::new();
     }
     s.text("initial-cluster").into()
+}
+
+/// A discovery service counts before DNS, as in etcd; together they are refused later.
+fn discovery(s: &Settings) -> Discovery {
+    let endpoints = s.words("discovery-endpoints");
+    let domain = s.text("discovery-srv");
+    if !endpoints.is_empty() {
+        return Discovery::Registry(V3Discovery {
+            token: s.text("discovery-token").into(),
+            endpoints: endpoints.to_vec(),
+            dial_timeout: duration(s.duration("discovery-dial-timeout")),
+            request_timeout: duration(s.duration("discovery-request-timeout")),
+            keepalive_time: duration(s.duration("discovery-keepalive-time")),
+            keepalive_timeout: duration(s.duration("discovery-keepalive-timeout")),
+        });
+    }
+    if domain.is_empty() {
+        return Discovery::Static;
+    }
+    Discovery::Srv(SrvDiscovery { domain: domain.into(), service: s.text("discovery-srv-name").into() })
 }
 
 /// The logger comes first: where it is wrong, nothing else is looked at.

@@ -33,12 +33,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use bootstrap::{StartError, check_start, initial_cluster};
+pub use bootstrap::{StartError, check_start};
 pub use gates::{Gate, Gates, Stage};
 #[cfg(test)]
 pub(crate) use golden::golden;
-pub use gotext::{Url, format_duration, parse_duration};
 use gotext as urls;
+pub use gotext::{Url, format_duration, parse_duration};
 pub use help::{flags_text, go_arch, usage_text, version_text};
 pub use load::{Failure, Loaded, Notice, Severity, Source, go_io_text, load};
 pub use number::quote;
@@ -101,8 +101,10 @@ pub struct Config {
     pub host_whitelist: Vec<String>,
 
     // Clustering.
-    /// `name=url,...`, not yet looked into (see [`initial_cluster`]): it counts only where there is no log yet.
+    /// `name=url,...`, not yet looked into: it counts only where there is no log yet. Empty with [`Config::discovery`].
     pub initial_cluster: String,
+    /// Where the members of a first start are found instead.
+    pub discovery: Discovery,
     /// `--initial-cluster-state existing`.
     pub join_existing: bool,
     pub initial_cluster_token: String,
@@ -112,6 +114,17 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     pub election_timeout: Duration,
     pub initial_election_tick_advance: bool,
+    /// Learners that the cluster may have at a time.
+    pub max_learners: u64,
+    /// Timeouts of peer connections; at least [`PEER_TIMEOUT_MIN`].
+    pub raft_read_timeout: Duration,
+    pub raft_write_timeout: Duration,
+    /// Interval of checks whether a downgrade is complete; `None` = never.
+    pub downgrade_check_time: Option<Duration>,
+    /// Interval of comparing hashes between members; `None` = never. The check before serving is [`Gate::InitialCorruptCheck`].
+    pub corrupt_check_time: Option<Duration>,
+    /// Interval of comparing hashes of compactions, with [`Gate::CompactHashCheck`].
+    pub compact_hash_check_time: Duration,
 
     // Compaction, watch, limits.
     /// `--auto-compaction-mode` as given.
@@ -171,6 +184,35 @@ pub enum LogFormat {
     Console,
 }
 
+/// Where the members of a first start are found, if not in `--initial-cluster`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    Static,
+    /// In the SRV records of a domain.
+    Srv(SrvDiscovery),
+    /// In a v3 discovery service.
+    Registry(V3Discovery),
+}
+
+/// `--discovery-srv` and `--discovery-srv-name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrvDiscovery {
+    pub domain: String,
+    /// Suffix of the service's name; may be empty.
+    pub service: String,
+}
+
+/// `--discovery-token`, `--discovery-endpoints` and what goes with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct V3Discovery {
+    pub token: String,
+    pub endpoints: Vec<String>,
+    pub dial_timeout: Duration,
+    pub request_timeout: Duration,
+    pub keepalive_time: Duration,
+    pub keepalive_timeout: Duration,
+}
+
 /// When history is compacted by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoCompaction {
@@ -193,6 +235,8 @@ pub enum Compat {
 /// The members of a first start: per name its peer URLs, sorted.
 pub type InitialCluster = BTreeMap<String, Vec<Url>>;
 
+/// The shortest timeout of peer connections; a shorter one is raised to it.
+pub const PEER_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 /// Added to the largest client request for everything around it.
 const GRPC_OVERHEAD_BYTES: u64 = 512 * 1024;
 

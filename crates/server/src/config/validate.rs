@@ -4,7 +4,7 @@ use super::load::{Failure, Notice, Severity};
 use super::settings::Settings;
 use super::table::{FLAGS, Flag, Status, find};
 use super::urls::{self, Url};
-use super::{Config, format_duration};
+use super::{Config, PEER_TIMEOUT_MIN, format_duration};
 
 /// etcd's longest election timeout.
 const ELECTION_MS_MAX: u64 = 50_000;
@@ -18,6 +18,7 @@ const AT_START: [&str; 3] = ["auth-token", "cipher-suites", "listen-client-http-
 /// Checks everything that can be checked before the start.
 pub fn check(s: &Settings, config: &Config, notices: &mut Vec<Notice>) -> Result<(), Failure> {
     warn_deprecated(s, notices);
+    tell_raised(s, notices);
     fallback(s).map_err(Failure::verify)?;
     listeners(config, notices).map_err(Failure::verify)?;
     discovery(s, config).map_err(Failure::verify)?;
@@ -55,6 +56,16 @@ fn warn_deprecated(s: &Settings, notices: &mut Vec<Notice>) {
     for (name, text) in lines.into_iter().filter(|(name, _)| s.is_given(name)) {
         debug_assert!(text.contains(name), "a warning names its flag");
         notices.push(Notice::new(Severity::Warn, text));
+    }
+}
+
+fn tell_raised(s: &Settings, notices: &mut Vec<Notice>) {
+    let min = PEER_TIMEOUT_MIN.as_nanos() as i128;
+    for name in ["raft-read-timeout", "raft-write-timeout"] {
+        if i128::from(s.duration(name)) < min {
+            let text = format!("{name} increased to minimum value: {}", format_duration(min));
+            notices.push(Notice::new(Severity::Info, text));
+        }
     }
 }
 

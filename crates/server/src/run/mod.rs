@@ -17,6 +17,7 @@ mod ledger;
 pub mod listen;
 mod member;
 mod metered_disk;
+mod not_yet;
 mod open;
 mod options;
 pub mod pings;

@@ -1,7 +1,9 @@
 //! What the configuration means to the rooms below.
 
+use super::not_yet;
 use super::serve::ServeError;
-use crate::config::{self, Compat, Config};
+use crate::config::{self, Compat, Config, InitialCluster};
+use crate::discovery::{self, Bootstrap, Names};
 use disk::Disk;
 use node::boot::{BootOptions, InitialMember};
 use state::Version;
@@ -14,13 +16,14 @@ const CACHE_BYTES: usize = 32 << 20;
 /// The options of `node::boot`.
 pub fn boot_options(config: &Config, disk: Arc<dyn Disk>) -> Result<BootOptions, ServeError> {
     let urls = |urls: &[config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let found = bootstrap(config)?;
     Ok(BootOptions {
         disk,
         data_dir: config.data_dir.clone(),
         wal_dir: config.wal_dir.clone(),
         node: node_config(config)?,
-        initial_cluster: initial_members(config)?,
-        initial_cluster_token: config.initial_cluster_token.clone(),
+        initial_cluster: initial_members(found.cluster),
+        initial_cluster_token: found.token,
         peer_urls: urls(&config.initial_advertise_peer_urls),
         join: None,
         force_new_cluster: config.force_new_cluster,
@@ -61,19 +64,24 @@ fn node_config(config: &Config) -> Result<node::Config, ServeError> {
     })
 }
 
-/// The initial cluster; looked at only where there is no log yet, so a wrong one is an error of `boot` then.
-fn initial_members(config: &Config) -> Result<Vec<InitialMember>, ServeError> {
-    let cluster = match config::initial_cluster(config) {
-        Ok(cluster) => cluster,
-        // A restart does not look at it.
-        Err(_) if has_log(config) => return Ok(Vec::new()),
-        Err(failure) => return Err(ServeError::Config(failure.to_string())),
-    };
+/// Whom this member starts with; a restart does not ask.
+fn bootstrap(config: &Config) -> Result<Bootstrap, ServeError> {
+    if has_log(config) {
+        return Ok(Bootstrap { cluster: InitialCluster::new(), token: config.initial_cluster_token.clone() });
+    }
+    let names = Names::system().map_err(|why| ServeError::Config(why.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let found = runtime.block_on(discovery::initial_cluster(config, &names))?;
+    not_yet::check_members(config, &found.cluster).map_err(ServeError::Config)?;
+    Ok(found)
+}
+
+fn initial_members(cluster: InitialCluster) -> Vec<InitialMember> {
     let member = |(name, urls): (String, Vec<config::Url>)| InitialMember {
         name,
         peer_urls: urls.iter().map(ToString::to_string).collect(),
     };
-    Ok(cluster.into_iter().map(member).collect())
+    cluster.into_iter().map(member).collect()
 }
 
 /// Whether the member has started before.

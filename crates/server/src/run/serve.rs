@@ -9,8 +9,9 @@ use super::served::{self, Unserved};
 use super::sockets::{self, Bound, ListenError, connections_max};
 use super::waiters::Waiters;
 use super::watchers::feeds;
-use super::{guard, open, options};
+use super::{guard, not_yet, open, options};
 use crate::config::Config;
+use crate::discovery::DiscoveryError;
 use crate::exit::{self, Signal};
 use crate::logging::{self, lines};
 use crate::metrics::Metrics;
@@ -35,6 +36,8 @@ pub enum ServeError {
     Boot(#[from] BootError),
     #[error(transparent)]
     Unserved(#[from] Unserved),
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
     #[error("{0}")]
     Config(String),
     #[error("failed to start a thread: {0}")]
@@ -59,6 +62,7 @@ struct Listeners {
 /// Serves until a signal, or until the member is removed. `commit` names the build.
 pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
     guard::end_where_a_thread_of_the_member_fails();
+    not_yet::check(config).map_err(ServeError::Config)?;
     let clock = Clock::start();
     let listeners = Listeners::bind(config)?;
     let places = connections_max().map_err(ServeError::Config)?;

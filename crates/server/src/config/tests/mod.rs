@@ -123,7 +123,10 @@ fn defaults_are_etcds() {
     assert!(config.pre_vote && config.strict_reconfig_check && !config.metrics_extensive);
     assert_eq!(config.compat_version, Compat::V3_7);
     assert_eq!(check_start(&config), Ok(()));
-    assert_eq!(initial_cluster(&config).unwrap().len(), 1);
+    assert_eq!(config.discovery, Discovery::Static);
+    assert_eq!((config.max_learners, config.downgrade_check_time), (1, Some(Duration::from_secs(5))));
+    assert_eq!((config.corrupt_check_time, config.compact_hash_check_time), (None, Duration::from_secs(60)));
+    assert_eq!((config.raft_read_timeout, config.raft_write_timeout), (PEER_TIMEOUT_MIN, PEER_TIMEOUT_MIN));
 }
 
 #[test]

@@ -105,7 +105,12 @@ fn what_cannot_be_done_is_refused() {
         (&["--tls-min-version=TLS1.3"], "--tls-min-version is not supported by this build yet: TLS"),
         (&["--enable-pprof"], "--enable-pprof is not supported by this build yet: profiling over HTTP"),
         (&["--bcrypt-cost=5"], "--bcrypt-cost is not supported by this build yet: authentication"),
-        (&["--discovery-srv=x"], "--discovery-srv is not supported by this build yet: discovery"),
+        (&["--discovery-cert=x"], "--discovery-cert is not supported by this build yet: TLS"),
+        (
+            &["--discovery-insecure-transport=false"],
+            "--discovery-insecure-transport is not supported by this build yet: TLS",
+        ),
+        (&["--discovery-user=x"], "--discovery-user is not supported by this build yet: authentication"),
         (
             &["--enable-log-rotation", "--log-outputs=/tmp/x"],
             "--enable-log-rotation is not supported by this build yet: log rotation",
