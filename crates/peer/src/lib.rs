@@ -25,6 +25,7 @@
 //! time. No queue of one peer makes another wait, and [`Transport::send`] never waits at all. A stream whose reader takes
 //! nothing for five seconds is cut.
 
+mod codec;
 mod config;
 mod fetch;
 mod host;
