@@ -24,7 +24,9 @@
 //!   Nothing in `responses` may leave before.
 //! - An apply carries committed entries, all of which are in this node's own durable log. Once applied, its `responses`
 //!   go through [`RawNode::step`]. (A received snapshot is applied when its append is carried out.)
-//! - All other messages may be sent at once.
+//! - All other messages may be sent at once, but `MsgVote` should wait until the term and vote of the same [`Ready`] are
+//!   durable: the others' votes alone can make a leader, and one that then loses its hard state with the power could lead
+//!   the same term a second time.
 //!
 //! Entries may be applied long after they were handed out: their conf changes go through
 //! [`RawNode::apply_conf_change_at`].
