@@ -219,6 +219,19 @@ impl Core {
         self.raft.status().progress.iter().map(|(id, progress)| (*id, progress.matched)).collect()
     }
 
+    /// How far each member is; only known on a leader.
+    pub fn progress(&self) -> BTreeMap<u64, raft::tracker::Progress> {
+        self.raft.status().progress
+    }
+
+    /// Whether the peer is sent nothing until the fate of a snapshot is reported.
+    pub fn awaits_snapshot(&self, peer: u64) -> bool {
+        let progress = self.raft.status().progress;
+        progress
+            .get(&peer)
+            .is_some_and(|progress| matches!(progress.state, raft::tracker::ProgressState::Snapshot { .. }))
+    }
+
     /// What is to be done now; `None` where nothing is.
     pub fn ready(&mut self) -> Option<Work> {
         if !self.raft.has_ready() {

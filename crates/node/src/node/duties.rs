@@ -373,6 +373,7 @@ impl Node {
         waiting.extend(std::mem::take(&mut self.batch).into_iter().map(|(proposal, _)| proposal.ticket));
         waiting.extend(self.proposals.drain());
         waiting.extend(std::mem::take(&mut self.lease_calls).into_iter().map(|call| call.ticket));
+        waiting.extend(std::mem::take(&mut self.promotions).into_iter().map(|promotion| promotion.ticket()));
         waiting.extend(std::mem::take(&mut self.transfers).into_iter().filter_map(|transfer| transfer.ticket));
         waiting.into_iter().for_each(|ticket| self.fail(ticket, ClientError::Stopped));
         self.actions.push_back(last);

@@ -116,13 +116,14 @@ impl Rules<'_> {
     }
 
     fn check_promotion(&self, id: u64) -> Result<(), ClientError> {
+        // Only the leader knows how far the learner is, and whether there is one.
+        let Some(matched) = self.matched else { return Err(ClientError::NotLeader) };
         let Some(target) = self.members.iter().find(|member| member.id == id) else {
             return Err(ClientError::MemberNotFound);
         };
         if !target.is_learner {
             return Err(ClientError::MemberNotLearner);
         }
-        let Some(matched) = self.matched else { return Err(ClientError::NotLeader) };
         let leader = matched.get(&self.own).copied().unwrap_or(0);
         let learner = matched.get(&id).copied().unwrap_or(0);
         if learner * 100 < leader * LEARNER_READY_PERCENT {

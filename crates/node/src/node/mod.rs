@@ -12,10 +12,12 @@ mod reads;
 mod ready;
 #[cfg(test)]
 mod script;
+mod slow_disk;
+mod snapshots;
 mod time;
 mod versions;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use self::proposals::Proposals;
 use self::propose::Unapplied;
 use self::reads::Reads;
 use self::ready::InFlight;
+use self::snapshots::Snapshots;
 use self::time::Timers;
 use crate::action::{Action, Outcome, Role};
 use crate::compactor::Compactor;
@@ -51,6 +54,8 @@ pub struct Node {
     id: u64,
     config: Config,
     ids: Arc<RequestIds>,
+    /// The time as last told.
+    now: Duration,
     core: Core,
     actions: VecDeque<Action>,
 
@@ -69,8 +74,7 @@ pub struct Node {
     applied: Applied,
     members: Arc<Vec<Member>>,
     snapshot_index: u64,
-    /// Peers to which a snapshot is on its way (`None`), or who got one and until then may need what follows it.
-    snapshots_sent: BTreeMap<u64, Option<Duration>>,
+    snapshots: Snapshots,
 
     batch: Vec<(Proposal, Duration)>,
     proposals: Proposals,
@@ -81,6 +85,10 @@ pub struct Node {
     compactor: Compactor,
     peers: Peers,
     transfers: Vec<duties::Transfer>,
+    /// When leadership was last handed on because the disk hung.
+    disk_handover: Option<Duration>,
+    /// Promotions that wait until what was committed when they came is applied.
+    promotions: Vec<propose::Promotion>,
     publication: duties::Publication,
     raising_no_space: Option<Duration>,
     timers: Timers,
@@ -156,6 +164,7 @@ impl Node {
         lessor.reset(&applied.leases, now.monotonic);
         let mut node = Self {
             id,
+            now: now.monotonic,
             core,
             actions: VecDeque::new(),
             seq: 0,
@@ -168,7 +177,7 @@ impl Node {
             durable_commit: hard_state.commit,
             members: applied.members.clone().unwrap_or_default(),
             snapshot_index: applied.index,
-            snapshots_sent: BTreeMap::new(),
+            snapshots: Snapshots::default(),
             batch: Vec::new(),
             proposals: Proposals::new(timeout),
             reads: Reads::new(timeout),
@@ -177,6 +186,8 @@ impl Node {
             compactor: Compactor::new(config.auto_compaction, now.monotonic, applied.revision),
             peers: Peers::default(),
             transfers: Vec::new(),
+            disk_handover: None,
+            promotions: Vec::new(),
             publication: duties::Publication::default(),
             raising_no_space: None,
             timers: Timers::new(&config, now.monotonic),
@@ -205,6 +216,7 @@ impl Node {
             return;
         }
         let at = now.monotonic;
+        self.now = at;
         match event {
             Event::Propose(proposal) => self.propose(proposal, at),
             Event::ProposeConfChange(change) => self.propose_conf_change(change, at),
@@ -232,6 +244,7 @@ impl Node {
 
     /// Turns what the batch of events brought about into actions.
     pub fn flush(&mut self, now: Now) {
+        self.now = now.monotonic;
         loop {
             self.propose_batch();
             self.ask_read_index(now.monotonic);
@@ -300,8 +313,8 @@ impl Node {
     }
 
     /// Messages that are not for this member are dropped here, and what no peer sends by raft; so are appends that find
-    /// too much waiting already, which their sender will repeat, and forwarded proposals that find the leader overloaded,
-    /// which are lost.
+    /// too much waiting already, which their sender will repeat, and forwarded proposals that find the leader overloaded or
+    /// no leader at all, which are lost.
     fn step(&mut self, message: Message) {
         let Ok(kind) = MessageType::try_from(message.msg_type) else { return };
         if message.from == 0 || message.from == self.id || message.to != self.id {
@@ -309,7 +322,8 @@ impl Node {
         }
         let dropped = match kind {
             MessageType::MsgApp => self.is_backed_up(),
-            MessageType::MsgProp => self.is_overloaded(ProposalKind::Client),
+            // A proposal is passed on once, to whom its member takes for the leader.
+            MessageType::MsgProp => !self.core.is_leader() || self.is_overloaded(ProposalKind::Client),
             _ => false,
         };
         if !dropped {

@@ -9,7 +9,7 @@ use proto::raftpb::{ConfChange, Entry};
 use state::Version;
 
 use super::Node;
-use super::membership::Rules;
+use super::membership::{Rules, is_promotion};
 use super::proposals::{Held, Wish};
 use crate::event::{Proposal, ProposalKind, Ticket};
 
@@ -25,6 +25,23 @@ const UNSYNCED_ENTRIES_MAX: usize = 1 << 16;
 const IN_FLIGHT_MAX: usize = 1 << 13;
 /// Entries that wait for the applier may take this many times the bytes of those that wait for the disk.
 const UNAPPLIED_FACTOR: usize = 4;
+
+/// How long a promotion waits for the applier.
+const PROMOTION_WAIT: Duration = Duration::from_secs(1);
+
+/// A promotion that waits for the applier.
+#[derive(Clone, Debug)]
+pub(super) struct Promotion {
+    change: ConfChange,
+    index: u64,
+    started: Duration,
+}
+
+impl Promotion {
+    pub fn ticket(&self) -> Ticket {
+        self.change.id
+    }
+}
 
 /// Bytes of entries given to the log and not known to be applied.
 #[derive(Debug, Default)]
@@ -166,7 +183,30 @@ impl Node {
         }
     }
 
+    /// A promotion is judged once all is applied that was committed when it came: the learner may be among it.
     pub(super) fn propose_conf_change(&mut self, change: ConfChange, now: Duration) {
+        let index = self.core.committed();
+        if is_promotion(&change) && self.leads_indeed() && self.stopping.is_none() && index > self.applied.index {
+            self.promotions.push(Promotion { change, index, started: now });
+        } else {
+            self.judge_conf_change(change, now);
+        }
+    }
+
+    /// Goes on with the promotions whose index is applied, and gives up those that wait too long for it.
+    pub(super) fn check_promotions(&mut self, now: Duration) {
+        for promotion in std::mem::take(&mut self.promotions) {
+            if promotion.index <= self.applied.index || !self.leads_indeed() {
+                self.judge_conf_change(promotion.change, promotion.started);
+            } else if now >= promotion.started + PROMOTION_WAIT {
+                self.fail(promotion.change.id, ClientError::TimeoutWaitAppliedIndex);
+            } else {
+                self.promotions.push(promotion);
+            }
+        }
+    }
+
+    fn judge_conf_change(&mut self, change: ConfChange, now: Duration) {
         let matched = self.core.is_leader().then(|| self.core.matched());
         let rules = Rules {
             own: self.id,

@@ -13,10 +13,8 @@ use crate::event::{Applied, Persisted};
 
 /// Entries kept in memory beyond the catch-up entries, at most, before the older ones are let go.
 const COMPACTION_SLACK_MAX: u64 = 100;
-/// While a snapshot is being sent this many times the catch-up entries are kept.
+/// While a snapshot is being sent, and a while longer, this many times the catch-up entries are kept.
 const CATCH_UP_FACTOR_SENDING: u64 = 20;
-/// For so long what follows a snapshot is kept after its receiver got it (facts: peer-protocol, 9).
-const KEPT_AFTER_SNAPSHOT: Duration = Duration::from_secs(30);
 /// A read index that took longer is counted as slow.
 pub(super) const SLOW_READ: Duration = Duration::from_secs(1);
 
@@ -24,6 +22,8 @@ pub(super) const SLOW_READ: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct InFlight {
     seq: u64,
+    /// When it went to the log writer.
+    since: Duration,
     entries: Arc<Vec<Entry>>,
     snapshot: Option<Arc<Snapshot>>,
     hard_state: Option<HardState>,
@@ -35,6 +35,10 @@ pub(super) struct InFlight {
 impl InFlight {
     pub(super) fn seq(&self) -> u64 {
         self.seq
+    }
+
+    pub(super) fn since(&self) -> Duration {
+        self.since
     }
 }
 
@@ -104,26 +108,13 @@ impl Node {
         if !others.is_empty() {
             self.actions.push_back(Action::Send(others));
         }
-        for snapshot in snapshots {
-            self.snapshots_sent.insert(snapshot.to, None);
-            self.actions.push_back(Action::SendSnapshot(snapshot));
-        }
-    }
-
-    pub(super) fn snapshot_reported(&mut self, peer: u64, failed: bool, now: Duration) {
-        if failed {
-            self.snapshots_sent.remove(&peer);
-        } else {
-            self.snapshots_sent.insert(peer, Some(now + KEPT_AFTER_SNAPSHOT));
-        }
-        self.core.report_snapshot(peer, failed);
+        snapshots.into_iter().for_each(|snapshot| self.send_snapshot(snapshot));
     }
 
     /// Lets go of old entries in memory. What follows a snapshot that is being sent is kept for longer, so that its
     /// receiver does not need another one at once.
     fn compact(&mut self, now: Duration) {
-        self.snapshots_sent.retain(|_, until| until.is_none_or(|until| now < until));
-        let factor = if self.snapshots_sent.is_empty() { 1 } else { CATCH_UP_FACTOR_SENDING };
+        let factor = if self.snapshots.keep_log(now) { CATCH_UP_FACTOR_SENDING } else { 1 };
         let keep = self.config.catch_up_entries.max(1).saturating_mul(factor);
         self.core.compact(keep, keep.min(COMPACTION_SLACK_MAX));
     }
@@ -163,6 +154,7 @@ impl Node {
         }
         self.in_flight.push_back(InFlight {
             seq: batch.seq,
+            since: self.now,
             entries: batch.entries.clone(),
             snapshot: batch.snapshot.clone(),
             hard_state: batch.hard_state,
@@ -265,6 +257,7 @@ impl Node {
         }
         self.compact(now);
         self.answer_lease_calls(now);
+        self.check_promotions(now);
         self.published(&tickets);
         self.publish(now);
         self.campaign_if_alone();
@@ -303,7 +296,7 @@ impl Node {
         }
         if was_leader && !is_leader {
             self.lessor.demote();
-            self.snapshots_sent.clear();
+            self.snapshots.clear();
             self.leadership_lost(now);
         }
         if self.leader != 0 && self.leader != leader_before {

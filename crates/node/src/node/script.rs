@@ -66,6 +66,7 @@ impl Env {
             name: format!("m{id}"),
             compat: version(case.value("compat").unwrap_or("3.7.0")),
             unsynced_bytes_max: case.parsed("bytes").unwrap_or(1000),
+            catch_up_entries: case.parsed("catch-up").unwrap_or(5000),
             ..Config::default()
         };
         let start = Start {
@@ -123,6 +124,16 @@ impl Env {
             "connected" => {
                 let peer = case.parsed("peer").unwrap_or(0);
                 self.handle(Event::PeerActivity { peer, connected: true });
+            }
+            "promote" => {
+                let node_id = case.parsed("id").unwrap_or(0);
+                let context = format!(r#"{{"id":{node_id},"peerURLs":[],"isPromote":true}}"#).into();
+                let change_type = ConfChangeType::ConfChangeAddNode as i32;
+                self.handle(Event::ProposeConfChange(ConfChange { id: ticket, change_type, node_id, context }));
+            }
+            "snapshot-report" => {
+                let peer = case.parsed("peer").unwrap_or(0);
+                self.handle(Event::SnapshotReport { peer, failed: case.arg("failed").is_some() });
             }
             "versions" => {
                 let reports = case.args.iter().filter_map(|arg| {
@@ -223,7 +234,10 @@ impl Env {
         let entries = (index + 1..=index + count)
             .map(|index| proto::raftpb::Entry { index, term, data: Bytes::from_static(b"data"), ..Default::default() })
             .collect();
-        let context = if case.arg("context").is_some() {
+        let context = if let Some(hex) = case.value("context-hex") {
+            let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
+            (0..hex.len()).step_by(2).map(byte).collect()
+        } else if case.arg("context").is_some() {
             Bytes::copy_from_slice(&number("context").to_be_bytes())
         } else {
             Bytes::new()
@@ -346,7 +360,7 @@ fn data_text(entry: &proto::raftpb::Entry) -> String {
 fn message_text(message: &Message) -> String {
     let kind = MessageType::try_from(message.msg_type).map_or("?", |kind| kind.as_str_name());
     let mut line = format!("send {kind} to {} term={} index={}", message.to, message.term, message.index);
-    if kind == "MsgHeartbeatResp" && !message.context.is_empty() {
+    if kind.starts_with("MsgHeartbeat") && !message.context.is_empty() {
         write!(line, " context={:x?}", message.context.as_ref()).expect("a string takes all");
     }
     if !message.entries.is_empty() {

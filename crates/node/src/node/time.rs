@@ -81,6 +81,7 @@ impl Node {
             return;
         }
         let at = now.monotonic;
+        self.now = at;
         if due(&mut self.timers.tick, at, self.config.heartbeat) {
             self.core.tick();
         }
@@ -110,6 +111,9 @@ impl Node {
         self.look_at_compaction(at);
         self.give_up_the_late(at);
         self.expire_transfers(at);
+        self.mind_the_disk(at);
+        self.send_held_snapshots(at);
+        self.check_promotions(at);
         self.answer_lease_calls(at);
         self.publish(at);
         if self.timers.removed_stop.is_some_and(|stop| at >= stop) {

@@ -18,11 +18,19 @@ impl From<membershippb::Attributes> for Attributes {
     }
 }
 
+/// How many learners there may be: one while members of 3.4 or 3.5, which know no other number, may judge the same entry.
+fn learners_max(rules: &Rules, cluster: Option<Version>) -> usize {
+    match cluster {
+        Some(version) if version < Version::V3_6 => 1,
+        Some(_) | None => rules.learners_max,
+    }
+}
+
 /// What the replay of an old conf change leaves to do: raft is told where its configuration does not know it yet.
 pub(crate) fn replay_conf_change(live: &mut Live, rules: &Rules, index: u64, change: &ConfChange) -> Vec<Effect> {
     match &mut live.source {
         Source::Tree { .. } => {
-            let judged = live.members.check(change, rules.learners_max);
+            let judged = live.members.check(change, learners_max(rules, live.versions.cluster));
             let mut effects = to_raft(live, index, change, judged.is_ok());
             if let Ok(member_change) = &judged {
                 Arc::make_mut(&mut live.members).apply(member_change);
@@ -33,7 +41,8 @@ pub(crate) fn replay_conf_change(live: &mut Live, rules: &Rules, index: u64, cha
             effects
         }
         Source::Buckets { behind: Some(behind), .. } => {
-            if let Ok(member_change) = behind.check(change, rules.learners_max) {
+            let cluster = live.tree.view().cluster_version().ok().flatten();
+            if let Ok(member_change) = behind.check(change, learners_max(rules, cluster)) {
                 behind.apply(&member_change);
                 v2::change_member(&mut live.tree, &member_change, behind);
             }
@@ -60,7 +69,8 @@ fn told(change: &MemberChange, rules: &Rules) -> impl Iterator<Item = Effect> + 
 impl Run<'_, '_> {
     /// A change that is refused still goes to raft, without a node, because raft waits for it.
     pub(crate) fn conf_change(&mut self, change: &ConfChange) -> Ran {
-        let judged = self.live.members.check(change, self.rules.learners_max);
+        let learners_max = learners_max(self.rules, self.live.versions.cluster);
+        let judged = self.live.members.check(change, learners_max);
         self.effects.extend(to_raft(self.live, self.index, change, judged.is_ok()));
         let member_change = judged?;
         let removed = Arc::make_mut(&mut self.live.members).apply(&member_change);
