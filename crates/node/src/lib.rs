@@ -13,6 +13,7 @@ pub mod applier;
 pub mod boot;
 mod compactor;
 mod config;
+pub mod corruption;
 mod event;
 mod ids;
 mod lessor;

@@ -89,7 +89,10 @@ fn a_member_below_the_cluster_version_is_refused() {
     member.wait(Duration::from_secs(6));
     member.stop();
     let text = Member::start(at(&disk, Version::V3_4)).err().unwrap().to_string();
-    assert!(text.contains("server version is lower than determined cluster version") || text.contains("storage"), "{text}");
+    assert!(
+        text.contains("server version is lower than determined cluster version") || text.contains("storage"),
+        "{text}"
+    );
 }
 
 /// Nor one that skips a version on the way down.

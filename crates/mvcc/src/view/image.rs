@@ -109,6 +109,11 @@ impl Image {
         remembered.map(|remembered| remembered.hash)
     }
 
+    /// The hashes that sweeps left and that are remembered, oldest first.
+    pub fn compaction_hashes(&self) -> &[HashKv] {
+        &self.compaction_hashes
+    }
+
     /// Hash over the whole backend, by the rule of a release. Walks everything: not for a front-door thread.
     pub fn hash(&self, rule: HashRule) -> Result<u32> {
         super::hash::hash(self, rule)
