@@ -252,3 +252,22 @@ fn damaged_snapshot_files_are_set_aside_for_the_next_older() {
     disk.corrupt(&new, 20, 1).unwrap();
     assert_eq!(files.load_newest().unwrap().snapshot, None);
 }
+
+/// A cut that never came to its new name leaves the head of a segment, or anything, in the file that the next one takes.
+#[test]
+fn what_a_leftover_holds_does_not_surface_in_the_next_segment() {
+    for leftover in ["0.tmp", "1.tmp"] {
+        let disk = log();
+        write(&disk, &Path::new(DIR).join(leftover), &[0xff; 5000]);
+        let opened = open(&disk).unwrap();
+        let (before, mut wal) = (opened.contents.entries.len() as u64, opened.wal);
+        for index in before + 1..=before + 8 {
+            wal.save(&state(9, 0x1234_5678_9abc, index - 1), &[entry(index, 9, vec![7; 1500])]).unwrap();
+        }
+        wal.sync().unwrap();
+        drop(wal);
+        let disk = disk.power_loss();
+        let found = open(&disk).unwrap();
+        assert_eq!((found.repaired, found.contents.entries.len() as u64), (None, before + 8), "{leftover}");
+    }
+}
