@@ -138,6 +138,8 @@ impl Wal {
         self.encoder.crc();
         self.encoder.metadata(&self.metadata);
         self.encoder.snapshot(&walpb::Snapshot::default());
+        // A log that holds nothing else, of one who joins, must be durable too.
+        self.unsynced_bytes += self.encoder.bytes().len() as u64;
         self.append(&initial.hard_state, &initial.entries);
         if let Some(snapshot) = &initial.snapshot {
             self.append_snapshot(snapshot)?;

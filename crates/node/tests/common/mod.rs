@@ -26,6 +26,8 @@ pub struct Member {
     pub node_replies: BTreeMap<u64, NodeOutcome>,
     pub reads: Vec<u64>,
     pub actions: Vec<String>,
+    /// Messages to peers.
+    pub sent: Vec<proto::raftpb::Message>,
     pub events: u64,
     pub stopped: bool,
     pub snapshots: Vec<ReadySnapshot>,
@@ -66,6 +68,7 @@ impl Member {
             node_replies: BTreeMap::new(),
             reads: Vec::new(),
             actions: Vec::new(),
+            sent: Vec::new(),
             events: 0,
             stopped: false,
             snapshots: Vec::new(),
@@ -138,6 +141,7 @@ impl Member {
                 self.node_replies.insert(ticket, outcome);
             }
             Action::ReadReady(tickets) => self.reads.extend(tickets),
+            Action::Send(messages) => self.sent.extend(messages),
             Action::Stopped { .. } => self.stopped = true,
             Action::Purge => {
                 let purged = self.booted.purger.purge();
