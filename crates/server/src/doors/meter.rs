@@ -28,6 +28,7 @@ pub struct Call {
     method: Method,
     peer: Arc<Peer>,
     began: Instant,
+    answered: bool,
     ended: bool,
 }
 
@@ -54,7 +55,7 @@ impl Call {
         desk.metrics.grpc.started(method);
         desk.metrics.client_requests.count(method.flow() != Flow::Unary, version);
         peer.call_begins();
-        Call { desk: desk.clone(), method, peer: peer.clone(), began: Instant::now(), ended: false }
+        Call { desk: desk.clone(), method, peer: peer.clone(), began: Instant::now(), answered: false, ended: false }
     }
 
     pub fn desk(&self) -> &Arc<Desk> {
@@ -73,6 +74,12 @@ impl Call {
         self.desk.metrics.client_sent_bytes.add(bytes);
     }
 
+    fn answer_begins(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.peer.answer_begins();
+        }
+    }
+
     /// The call has ended with this code.
     pub fn end(&mut self, code: i32) {
         if !std::mem::replace(&mut self.ended, true) {
@@ -80,8 +87,9 @@ impl Call {
         }
     }
 
-    /// Logs a unary call that was slow, at level debug any, once it has its answer.
-    pub fn log_unary(&self, details: Option<&Details>) {
+    /// The call has its answer. Logs a unary one that was slow, at level debug any.
+    pub fn log_unary(&mut self, details: Option<&Details>) {
+        self.answer_begins();
         if self.method.flow() != Flow::Unary {
             return;
         }
@@ -114,6 +122,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.end(Code::Cancelled as i32);
+        self.answer_begins();
         self.peer.call_ends();
     }
 }

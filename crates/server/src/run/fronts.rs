@@ -142,5 +142,6 @@ fn keeping(config: &Config) -> Keeping {
         ping_interval: config.grpc_keepalive_interval,
         ping_timeout: config.grpc_keepalive_timeout.unwrap_or(FOR_EVER),
         client_ping_min: config.grpc_keepalive_min_time,
+        patience: config.request_timeout(),
     }
 }

@@ -8,10 +8,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-/// How long connections may take to end by themselves when the process stops, once nothing is answered any more.
+/// How often a connection that does not end by itself is looked at when the process stops.
+const FAREWELL_LOOK: Duration = Duration::from_millis(50);
+/// How long an answer that has begun may take then. Calls that wait for theirs, on a slow disk, have longer.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The pause after a failed accept, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -66,6 +68,8 @@ pub struct Keeping {
     pub ping_timeout: Duration,
     /// The shortest interval of a client's pings, zero for any.
     pub client_ping_min: Duration,
+    /// How long calls may wait for their answers when the process stops.
+    pub patience: Duration,
 }
 
 /// Deals connections out to the front-door threads in turn.
@@ -139,9 +143,20 @@ pub async fn serve(
             Some(_) = tasks.join_next() => {}
         }
     }
-    let farewell = async { while tasks.join_next().await.is_some() {} };
-    // Connections that still have streams open are cut.
-    let _cut = tokio::time::timeout(FAREWELL, farewell).await;
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Resolves when a connection that was asked to end has had its time. One without a call, whose client does not listen, has
+/// none left.
+async fn farewell(peer: &Peer, patience: Duration) {
+    let asked = Instant::now();
+    loop {
+        tokio::time::sleep(FAREWELL_LOOK).await;
+        let time = if peer.is_waiting() { patience } else { FAREWELL };
+        if peer.is_deaf() || asked.elapsed() >= time {
+            return;
+        }
+    }
 }
 
 async fn connection(dealt: Dealt, doors: Doors, peer: Arc<Peer>, keeping: Keeping, mut stop: watch::Receiver<bool>) {
@@ -163,14 +178,17 @@ async fn connection(dealt: Dealt, doors: Doors, peer: Arc<Peer>, keeping: Keepin
         .max_pending_accept_reset_streams(CANCELED_UNSEEN_MAX)
         .keep_alive_interval(keeping.ping_interval)
         .keep_alive_timeout(keeping.ping_timeout);
-    let stream = Watched::new(stream, peer, keeping.client_ping_min);
+    let stream = Watched::new(stream, peer.clone(), keeping.client_ping_min);
     let served = builder.serve_connection(TokioIo::new(stream), doors);
     tokio::pin!(served);
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,
         () = stopped(&mut stop) => {
             served.as_mut().graceful_shutdown();
-            served.await
+            tokio::select! {
+                outcome = served.as_mut() => outcome,
+                () = farewell(&peer, keeping.patience) => return,
+            }
         }
     };
     if let Err(failure) = outcome {

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,8 +30,12 @@ const GOAWAY: &[u8] = b"\x00\x00\x16\x07\x00\x00\x00\x00\x00\x7f\xff\xff\xff\x00
 #[derive(Debug, Default)]
 pub struct Peer {
     pub remote: Option<SocketAddr>,
+    /// It speaks HTTP/2.
+    framed: AtomicBool,
     /// Calls under way.
     calls: AtomicUsize,
+    /// Those of them that wait for their answer to begin.
+    waiting: AtomicUsize,
 }
 
 impl Peer {
@@ -41,10 +45,31 @@ impl Peer {
 
     pub fn call_begins(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Once for each call, at its end at the latest.
+    pub fn answer_begins(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub fn call_ends(&self) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether no call is under way.
+    pub fn is_idle(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether the library has nothing to wait for but a client that does not listen. It ends HTTP/1 without being told more.
+    pub fn is_deaf(&self) -> bool {
+        self.framed.load(Ordering::Relaxed) && self.is_idle()
+    }
+
+    /// Whether a call waits for its answer to begin.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -85,9 +110,8 @@ struct Frames {
 impl<S> Watched<S> {
     pub fn new(stream: S, peer: Arc<Peer>, interval_min: Duration) -> Watched<S> {
         let policy = Policy { interval_min, peer, last: None, sent: false, strikes: 0 };
-        let read = Frames { other: interval_min.is_zero(), ..Frames::default() };
         let written = Frames { preface: PREFACE.len(), ..Frames::default() };
-        Watched { stream, read, written, policy, flushed: true }
+        Watched { stream, read: Frames::default(), written, policy, flushed: true }
     }
 
     /// The first `len` bytes of these were written.
@@ -141,13 +165,15 @@ impl Frames {
 impl Policy {
     /// A ping has come; true where it is one too many.
     fn too_many(&mut self, now: Instant) -> bool {
+        if self.interval_min.is_zero() {
+            return false;
+        }
         let before = self.last.replace(now);
         if std::mem::take(&mut self.sent) {
             self.strikes = 0;
             return false;
         }
-        let idle = self.peer.calls.load(Ordering::Relaxed) == 0;
-        let interval = if idle { IDLE_INTERVAL } else { self.interval_min };
+        let interval = if self.peer.is_idle() { IDLE_INTERVAL } else { self.interval_min };
         if before.is_some_and(|before| now.duration_since(before) < interval) {
             self.strikes += 1;
         }
@@ -160,7 +186,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        let greeted = this.read.preface == PREFACE.len();
         let pings = this.read.pings(&buffer.filled()[before..]);
+        if !greeted && this.read.preface == PREFACE.len() && !this.read.other {
+            this.policy.peer.framed.store(true, Ordering::Relaxed);
+        }
         if (0..pings).any(|_| this.policy.too_many(Instant::now())) {
             if this.flushed {
                 // Whether it arrives or not, the connection ends.

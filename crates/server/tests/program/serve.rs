@@ -54,6 +54,7 @@ async fn an_idle_server_stops_at_once() {
     let scratch = Scratch::new("stop");
     let server = Server::start(&scratch.path().join("m1.etcd"), &[]).await;
     let _idle = server.kv().await;
+    let _deaf = crate::wire::connect(&server);
     let _silent = std::net::TcpStream::connect(("127.0.0.1", server.port)).expect("connected");
     let create = WatchCreateRequest { key: "a".into(), ..Default::default() };
     let create = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };

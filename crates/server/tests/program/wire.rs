@@ -52,7 +52,8 @@ fn reads(connection: &mut TcpStream, kind: u8, stream: u32) -> bool {
     false
 }
 
-fn connect(server: &Server) -> TcpStream {
+/// A client that has said hello and does nothing by itself.
+pub fn connect(server: &Server) -> TcpStream {
     let mut connection = TcpStream::connect(("127.0.0.1", server.port)).expect("connected");
     connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("sent");
     connection.write_all(&frame(SETTINGS, 0, 0, &[])).expect("sent");
