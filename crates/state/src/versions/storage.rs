@@ -4,10 +4,13 @@ use super::Version;
 use crate::error::{Error, Result};
 use crate::state::State;
 
-/// Refuses a file that a newer release has written.
+/// Refuses a file that a newer release has written. What 3.5 adds are fields that 3.4 passes over: a member of 3.4 takes
+/// the snapshot of a leader of 3.5, and starts on a directory that 3.5 has used.
 pub(crate) fn check_storage(storage: Option<Version>, own: Version) -> Result<()> {
     match storage {
-        Some(found) if found.minor_line() > own.minor_line() => Err(Error::StorageTooNew { found, own }),
+        Some(found) if found.minor_line() > own.minor_line().max(Version::V3_5) => {
+            Err(Error::StorageTooNew { found, own })
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -56,5 +59,19 @@ impl State {
         self.published.versions.storage = Some(target);
         self.republish();
         Migration::Done { from }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_schema_that_cannot_be_read_is_refused() {
+        assert!(check_storage(None, Version::V3_4).is_ok());
+        assert!(check_storage(Some(Version::V3_5), Version::V3_4).is_ok());
+        assert!(check_storage(Some(Version::V3_6), Version::V3_4).is_err());
+        assert!(check_storage(Some(Version::V3_6), Version::V3_5).is_err());
+        assert!(check_storage(Some(Version::V3_5), Version::V3_7).is_ok());
     }
 }
