@@ -14,15 +14,12 @@ use proto::leasepb::{LeaseInternalRequest, LeaseInternalResponse};
 use state::Version;
 
 use crate::host::{HashKv, HashKvError, LeaseError, PromoteError};
-use crate::wire::{Call, CallError, Caller, PeerUrl, json};
+use crate::wire::{Call, CallError, Caller, PeerUrl, headers, json};
 
 /// The largest answer read. Member lists and leases with their keys stay far below.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Texts of errors are quoted up to this length.
 const QUOTED_BYTES_MAX: usize = 512;
-
-/// Header with the cluster's id.
-pub(crate) const CLUSTER_ID: &str = "x-etcd-cluster-id";
 
 /// Asks other members. Cheap to clone; clones share connections, which live on the runtime that asked first.
 #[derive(Clone)]
@@ -86,8 +83,8 @@ impl Fetcher {
     pub async fn members(&self, url: &str, patience: Duration) -> Result<Fetched, FetchError> {
         let answer = good(url, self.get(url, "/members", Bytes::new(), HeaderMap::new(), patience).await?)?;
         let malformed = |what: String| FetchError::Malformed { url: url.to_owned(), what };
-        let header = answer.headers().get(CLUSTER_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let cluster = parse_id(header).ok_or_else(|| malformed(format!("X-Etcd-Cluster-ID is {header:?}")))?;
+        let cluster = headers::read_id(answer.headers(), headers::CLUSTER_ID);
+        let cluster = cluster.ok_or_else(|| malformed("it doesn't tell its X-Etcd-Cluster-ID".to_owned()))?;
         Ok(Fetched { cluster, members: json::read_members(answer.body()).map_err(malformed)? })
     }
 
@@ -121,7 +118,7 @@ impl Fetcher {
         patience: Duration,
     ) -> Result<HashKv, Refusal<HashKvError>> {
         let mut headers = HeaderMap::new();
-        headers.insert(CLUSTER_ID, header(url, &format!("{cluster:x}"))?);
+        headers.insert(headers::CLUSTER_ID, headers::id(cluster));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.get(url, "/members/hashkv", json::revision(revision), headers, patience).await?;
         let text = String::from_utf8_lossy(answer.body()).trim().to_owned();
@@ -237,12 +234,6 @@ impl Fetcher {
             other => FetchError::Unreachable { url: url.to_owned(), what: other.to_string() },
         })
     }
-}
-
-/// An id as headers and paths carry it: hexadecimal, not zero.
-pub(crate) fn parse_id(text: &str) -> Option<u64> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
-    u64::from_str_radix(text, 16).ok().filter(|id| plain && *id != 0)
 }
 
 fn good(url: &str, answer: Response<Bytes>) -> Result<Response<Bytes>, FetchError> {

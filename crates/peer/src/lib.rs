@@ -29,6 +29,7 @@ mod codec;
 mod config;
 mod fetch;
 mod host;
+mod listener;
 mod observer;
 mod peer;
 mod transport;

@@ -18,7 +18,7 @@ mod output;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use admit::{Unfit, admit};
+pub(crate) use admit::{Unfit, admit, clear_local};
 pub(crate) use append::{AppendDecoder, AppendEncoder};
 pub(crate) use input::Input;
 pub(crate) use message::{EnvelopeDecoder, MessageDecoder, encode_envelope, encode_heartbeat, encode_message};

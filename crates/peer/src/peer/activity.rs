@@ -54,6 +54,13 @@ impl Activity {
         self.judge()
     }
 
+    /// Nothing is open any more.
+    pub fn end(&mut self) -> Option<Change> {
+        self.streams = [false; 4];
+        self.posted = false;
+        self.judge()
+    }
+
     fn judge(&mut self) -> Option<Change> {
         let active = self.posted || self.streams.contains(&true);
         match (self.since.is_some(), active) {

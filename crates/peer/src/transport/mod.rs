@@ -1,9 +1,11 @@
 //! The transport: what the process holds, and the task that carries its orders out.
 
+mod book;
 mod inbox;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use proto::etcdserverpb::Member;
@@ -14,9 +16,17 @@ use crate::config::Config;
 use crate::fetch::Fetcher;
 use crate::host::{Answer, Host, SnapshotSource};
 use crate::observer::Observer;
-use crate::peer::{Peer, Urls};
+use crate::listener::{self, Guests};
+use crate::peer::Peer;
 use crate::wire::{Caller, Socket};
+pub(crate) use book::deliver;
+pub(crate) use inbox::weight;
 use inbox::{Inbox, Order};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// The peers by their ids.
+type Peers = BTreeMap<u64, Arc<Peer>>;
 
 /// Sends to the other members and takes their connections. Cheap to clone, callable from any thread; no method waits.
 #[derive(Clone)]
@@ -36,8 +46,15 @@ pub(crate) struct Shared {
     pub host: Arc<dyn Host>,
     pub observer: Arc<dyn Observer>,
     pub caller: Caller,
-    peers: Mutex<BTreeMap<u64, Arc<Peer>>>,
+    peers: Mutex<Peers>,
     inbox: Inbox,
+    /// Places for snapshots under way, in each direction.
+    pub sending: Arc<Semaphore>,
+    pub receiving: Arc<Semaphore>,
+    /// Who is connected.
+    pub guests: Mutex<Guests>,
+    /// Bytes of bodies that are being read.
+    pub bodies_bytes: AtomicUsize,
 }
 
 /// A peer as the transport sees it.
@@ -53,7 +70,20 @@ impl Transport {
     pub fn new(config: Config, host: Arc<dyn Host>, observer: Arc<dyn Observer>) -> (Transport, Running) {
         let caller = Caller::new(config.dial_timeout);
         let inbox = Inbox::new(&config.limits);
-        let shared = Arc::new(Shared { config, host, observer, caller, peers: Mutex::default(), inbox });
+        let snapshots = || Arc::new(Semaphore::new(config.limits.snapshots_max));
+        let (sending, receiving) = (snapshots(), snapshots());
+        let shared = Arc::new(Shared {
+            config,
+            host,
+            observer,
+            caller,
+            peers: Mutex::default(),
+            inbox,
+            sending,
+            receiving,
+            guests: Mutex::default(),
+            bodies_bytes: AtomicUsize::new(0),
+        });
         (Transport { shared: shared.clone() }, Running { shared })
     }
 
@@ -121,43 +151,40 @@ impl Transport {
 impl Running {
     /// Carries out orders until [`Transport::stop`].
     pub async fn run(self) {
-        loop {
-            let gathered = self.shared.inbox.gather().await;
+        let shared = self.shared;
+        let mut tasks = JoinSet::new();
+        'serving: loop {
+            let gathered = tokio::select! {
+                gathered = shared.inbox.gather() => gathered,
+                Some(ended) = tasks.join_next() => {
+                    report_panic(ended);
+                    continue;
+                }
+            };
             for (peer, messages) in gathered.dropped {
-                self.shared.observer.sent_failures(peer, messages);
-                self.shared.host.unreachable(peer);
+                shared.observer.sent_failures(peer, messages);
+                shared.host.unreachable(peer);
             }
             for order in gathered.orders {
                 match order {
-                    Order::Stop => return,
-                    Order::Run(work) => drop(tokio::spawn(work)),
-                    Order::Members(members) => self.shared.set_members(&members),
-                    _ => {}
+                    Order::Send(messages) => shared.dispatch(messages),
+                    Order::SendSnapshot { message, database } => shared.send_snapshot(message, database),
+                    Order::Members(members) => shared.set_members(&members),
+                    Order::Remote { id, urls } => shared.add_remote(id, &urls),
+                    Order::Serve(socket) => drop(tasks.spawn(listener::serve(shared.clone(), socket))),
+                    Order::Run(work) => drop(tasks.spawn(work)),
+                    Order::Stop => break 'serving,
                 }
             }
         }
+        tasks.shutdown().await;
+        shared.stop_peers();
     }
 }
 
-impl Shared {
-    fn status(&self) -> Vec<PeerStatus> {
-        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.values().map(|peer| PeerStatus { id: peer.id, active_since: peer.active_since() }).collect()
-    }
-
-    fn set_members(&self, members: &[Member]) {
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.retain(|id, _| members.iter().any(|member| member.id == *id));
-        for member in members.iter().filter(|member| member.id != self.config.identity.member) {
-            let urls = Urls::new(member.id, &member.peer_urls);
-            match peers.get(&member.id) {
-                Some(peer) => drop(peer.urls().update(urls)),
-                None => drop(peers.insert(member.id, Arc::new(Peer::new(member.id, urls)))),
-            }
-        }
-    }
-
-    async fn versions_of_members(&self) -> Vec<(u64, Option<Version>)> {
-        Vec::new()
+/// A task that panicked is a defect: it is told, and nothing else ends with it.
+fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a task of the peer transport failed");
     }
 }
