@@ -1,4 +1,4 @@
-//! A leader's duties (leases, cluster version, compaction), leader transfer, and what a member does for itself: it
+//! A leader's duties (cluster version, compaction), leader transfer, and what a member does for itself: it
 //! publishes its name and stops in good order.
 
 use std::time::Duration;
@@ -9,33 +9,11 @@ use state::Version;
 use super::{Node, versions};
 use crate::action::{Action, Batch, Outcome};
 use crate::config::AutoCompaction;
-use crate::event::{LeaseChange, ProposalKind, Ticket, VersionReport};
-use crate::lessor::RenewError;
+use crate::event::{ProposalKind, Ticket, VersionReport};
 use crate::requests;
 
-/// How long a call about a lease waits for the applier.
-const LEASE_CALL_WAIT: Duration = Duration::from_secs(1);
 /// A proposal of the member's own that had no effect is repeated after this time.
 const OWN_RETRY: Duration = Duration::from_secs(1);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LeaseAsk {
-    Renew,
-    TimeLeft,
-}
-
-/// A call about a lease.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LeaseCall {
-    ticket: Ticket,
-    lease: i64,
-    ask: LeaseAsk,
-    /// Answered once this is applied.
-    index: u64,
-    deadline: Duration,
-    /// The lease has ended; the answer waits for its revocation.
-    expired: bool,
-}
 
 /// A transfer of leadership under way.
 #[derive(Clone, Copy, Debug)]
@@ -65,113 +43,6 @@ pub(super) enum Stopping {
 }
 
 impl Node {
-    /// A lease that is known here is renewed at once, as by etcd from 3.7 on; everything else waits until what is committed
-    /// now is applied.
-    pub(super) fn lease_call(&mut self, ticket: Ticket, lease: i64, ask: LeaseAsk, now: Duration) {
-        if self.has_ended() {
-            return;
-        }
-        if !self.leads_indeed() {
-            return self.reply(ticket, Outcome::AskLeader { leader: self.core.leader() });
-        }
-        let known = ask == LeaseAsk::Renew && self.lessor.knows(lease);
-        let index = if known { 0 } else { self.core.committed() };
-        let call = LeaseCall { ticket, lease, ask, index, deadline: now + LEASE_CALL_WAIT, expired: false };
-        let waits = self.answer_lease_call(call, now);
-        self.lease_calls.extend(waits);
-    }
-
-    /// Answers the calls whose index is applied, and gives up those that wait too long for it.
-    pub(super) fn answer_lease_calls(&mut self, now: Duration) {
-        for call in std::mem::take(&mut self.lease_calls) {
-            let waits = self.answer_lease_call(call, now);
-            self.lease_calls.extend(waits);
-        }
-    }
-
-    /// Gives the call back where it has to wait.
-    fn answer_lease_call(&mut self, mut call: LeaseCall, now: Duration) -> Option<LeaseCall> {
-        if call.expired {
-            return Some(call);
-        }
-        if call.index > self.applied.index {
-            if now < call.deadline {
-                return Some(call);
-            }
-            self.fail(call.ticket, ClientError::TimeoutWaitAppliedIndex);
-            return None;
-        }
-        match call.ask {
-            LeaseAsk::TimeLeft => {
-                let time = self.lessor.time_left(call.lease, now);
-                self.reply(call.ticket, Outcome::LeaseTimeLeft(time));
-            }
-            LeaseAsk::Renew => call.expired = !self.renew(call.ticket, call.lease, now),
-        }
-        call.expired.then_some(call)
-    }
-
-    /// False where the lease has ended and its revocation is waited for.
-    fn renew(&mut self, ticket: Ticket, lease: i64, now: Duration) -> bool {
-        match self.lessor.renew(lease, now) {
-            Ok(renewed) => {
-                if renewed.clear_checkpoint {
-                    let id = self.ids.next();
-                    let data = requests::lease_checkpoint(id, &[(lease, 0)]);
-                    self.propose_as_leader(vec![(id, data)], ProposalKind::LeaseExpiry, now);
-                }
-                self.reply(ticket, Outcome::LeaseRenewed { ttl_secs: Some(renewed.ttl_secs) });
-            }
-            Err(RenewError::NotFound) => self.reply(ticket, Outcome::LeaseRenewed { ttl_secs: None }),
-            Err(RenewError::NotPrimary) => self.reply(ticket, Outcome::AskLeader { leader: self.leader }),
-            Err(RenewError::Expired) => return false,
-        }
-        true
-    }
-
-    /// Those who tried to renew a lease that had ended learn that it is gone.
-    pub(super) fn answer_revoked(&mut self, changes: &[LeaseChange]) {
-        if !self.lease_calls.iter().any(|call| call.expired) {
-            return;
-        }
-        for change in changes {
-            let LeaseChange::Revoked { id } = *change else { continue };
-            let (gone, rest): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut self.lease_calls).into_iter().partition(|call| call.expired && call.lease == id);
-            self.lease_calls = rest;
-            gone.iter().for_each(|call| self.reply(call.ticket, Outcome::LeaseRenewed { ttl_secs: None }));
-        }
-    }
-
-    /// What only a leader can answer is sent on.
-    pub(super) fn leadership_lost(&mut self, now: Duration) {
-        for call in std::mem::take(&mut self.lease_calls) {
-            self.reply(call.ticket, Outcome::AskLeader { leader: self.leader });
-        }
-        self.expire_stale_alarm(now);
-    }
-
-    pub(super) fn scan_leases(&mut self, now: Duration) {
-        let checkpoints = self.config.lease_checkpoint.then_some(self.config.lease_checkpoint_interval);
-        self.lessor.set_checkpoint_interval(checkpoints);
-        if !self.lessor.is_primary() || !self.leads_indeed() || self.stopping.is_some() {
-            return;
-        }
-        let expired = self.lessor.expired(now);
-        self.counters.leases_expired += expired.len() as u64;
-        let mut requests = Vec::with_capacity(expired.len());
-        for lease in expired {
-            let id = self.ids.next();
-            requests.push((id, requests::lease_revoke(id, lease, self.applied.auth_revision)));
-        }
-        let due = self.lessor.due_checkpoints(now);
-        if !due.is_empty() {
-            let id = self.ids.next();
-            requests.push((id, requests::lease_checkpoint(id, &due)));
-        }
-        self.propose_as_leader(requests, ProposalKind::LeaseExpiry, now);
-    }
-
     /// Whether this leader may look at the versions now.
     fn may_set_version(&self) -> bool {
         self.is_leader() && self.committed_in_term && self.stopping.is_none()
@@ -268,7 +139,7 @@ impl Node {
         self.propose_own(requests::corrupt(id, member), id, ProposalKind::LeaseExpiry, now);
     }
 
-    fn expire_stale_alarm(&mut self, now: Duration) {
+    pub(super) fn expire_stale_alarm(&mut self, now: Duration) {
         self.raising_no_space = self.raising_no_space.filter(|since| now < *since + OWN_RETRY);
     }
 
@@ -372,7 +243,7 @@ impl Node {
         let mut waiting = self.reads.drain();
         waiting.extend(std::mem::take(&mut self.batch).into_iter().map(|(proposal, _)| proposal.ticket));
         waiting.extend(self.proposals.drain());
-        waiting.extend(std::mem::take(&mut self.lease_calls).into_iter().map(|call| call.ticket));
+        waiting.extend(self.take_lease_calls().iter().map(|call| call.ticket()));
         waiting.extend(std::mem::take(&mut self.promotions).into_iter().map(|promotion| promotion.ticket()));
         waiting.extend(std::mem::take(&mut self.transfers).into_iter().filter_map(|transfer| transfer.ticket));
         waiting.into_iter().for_each(|ticket| self.fail(ticket, ClientError::Stopped));

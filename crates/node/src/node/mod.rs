@@ -1,10 +1,11 @@
 //! The member itself: events and the time in, actions out.
 //!
 //! `mod.rs` takes events; `ready` turns what raft wants into actions; `time` does what the clock asks for; `duties` are a
-//! leader's (leases, versions, compaction) and the publication of the member's own name.
+//! leader's (versions, compaction) and the publication of the member's own name, `leases` what it does about those.
 
 mod core;
 mod duties;
+mod leases;
 mod membership;
 mod proposals;
 mod propose;
@@ -81,7 +82,10 @@ pub struct Node {
     reads: Reads,
     lessor: Lessor,
     /// Lease calls that wait until what was committed when they came is applied.
-    lease_calls: Vec<duties::LeaseCall>,
+    lease_calls: Vec<leases::LeaseCall>,
+    /// After a pause: whether this member still leads is to be confirmed by a quorum, and these calls wait for it.
+    unsure: bool,
+    unsure_calls: Vec<leases::LeaseCall>,
     compactor: Compactor,
     peers: Peers,
     transfers: Vec<duties::Transfer>,
@@ -183,6 +187,8 @@ impl Node {
             reads: Reads::new(timeout),
             lessor,
             lease_calls: Vec::new(),
+            unsure: false,
+            unsure_calls: Vec::new(),
             compactor: Compactor::new(config.auto_compaction, now.monotonic, applied.revision),
             peers: Peers::default(),
             transfers: Vec::new(),
@@ -216,7 +222,7 @@ impl Node {
             return;
         }
         let at = now.monotonic;
-        self.now = at;
+        self.note_time(at);
         match event {
             Event::Propose(proposal) => self.propose(proposal, at),
             Event::ProposeConfChange(change) => self.propose_conf_change(change, at),
@@ -227,8 +233,8 @@ impl Node {
             Event::Applied(applied) => self.applied(applied, at),
             Event::WantDurable { index } => self.want_durable(index),
             Event::SnapshotSaved(record) => self.snapshot_saved(record),
-            Event::LeaseKeepAlive { ticket, lease } => self.lease_call(ticket, lease, duties::LeaseAsk::Renew, at),
-            Event::LeaseTimeToLive { ticket, lease } => self.lease_call(ticket, lease, duties::LeaseAsk::TimeLeft, at),
+            Event::LeaseKeepAlive { ticket, lease } => self.lease_call(ticket, lease, leases::LeaseAsk::Renew, at),
+            Event::LeaseTimeToLive { ticket, lease } => self.lease_call(ticket, lease, leases::LeaseAsk::TimeLeft, at),
             Event::Leases { ticket } => self.reply(ticket, Outcome::Leases(self.lessor.by_time_left())),
             Event::MoveLeader { ticket, target } => self.move_leader(ticket, target, at),
             Event::RaiseNoSpace => self.raise_no_space(at),
@@ -244,7 +250,7 @@ impl Node {
 
     /// Turns what the batch of events brought about into actions.
     pub fn flush(&mut self, now: Now) {
-        self.now = now.monotonic;
+        self.note_time(now.monotonic);
         loop {
             self.propose_batch();
             self.ask_read_index(now.monotonic);

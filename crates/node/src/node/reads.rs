@@ -16,6 +16,16 @@ struct Round {
     tickets: Vec<Ticket>,
     started: Duration,
     retry_at: Duration,
+    /// The answer is wanted as such: it says that this member leads.
+    confirms: bool,
+}
+
+/// The answer to a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub took: Duration,
+    /// Leadership is confirmed by it, and somebody waits for that.
+    pub confirms: bool,
 }
 
 #[derive(Debug)]
@@ -23,6 +33,7 @@ pub(super) struct Reads {
     timeout: Duration,
     /// Came after the round began.
     waiting: Vec<Ticket>,
+    confirmation_wanted: bool,
     round: Option<Round>,
     /// Answered rounds that wait for the applier, by index.
     confirmed: VecDeque<(u64, Vec<Ticket>)>,
@@ -30,22 +41,35 @@ pub(super) struct Reads {
 
 impl Reads {
     pub fn new(timeout: Duration) -> Self {
-        Self { timeout, waiting: Vec::new(), round: None, confirmed: VecDeque::new() }
+        Self { timeout, waiting: Vec::new(), confirmation_wanted: false, round: None, confirmed: VecDeque::new() }
     }
 
     pub fn add(&mut self, ticket: Ticket) {
         self.waiting.push(ticket);
     }
 
+    /// A round that begins from now on is wanted for its answer alone.
+    pub fn want_confirmation(&mut self) {
+        self.confirmation_wanted |= self.round.as_ref().is_none_or(|round| !round.confirms);
+    }
+
+    /// What is under way says nothing about the time after a pause.
+    pub fn void_confirmation(&mut self) {
+        if let Some(round) = &mut self.round {
+            self.confirmation_wanted |= std::mem::take(&mut round.confirms);
+        }
+    }
+
     /// Whether a round should begin.
     pub fn wants_round(&self) -> bool {
-        self.round.is_none() && !self.waiting.is_empty()
+        self.round.is_none() && (self.confirmation_wanted || !self.waiting.is_empty())
     }
 
     /// Begins a round for all who wait.
     pub fn begin(&mut self, id: u64, now: Duration) {
         let tickets = std::mem::take(&mut self.waiting);
-        self.round = Some(Round { id, tickets, started: now, retry_at: now + RETRY });
+        let confirms = std::mem::take(&mut self.confirmation_wanted);
+        self.round = Some(Round { id, tickets, started: now, retry_at: now + RETRY, confirms });
     }
 
     /// The question of the round, if it must be sent again now.
@@ -62,15 +86,15 @@ impl Reads {
         Some(round.id)
     }
 
-    /// The answer to a question, and how long it took; one to another question than the present one is stale.
-    pub fn answered(&mut self, id: u64, index: u64, now: Duration) -> Duration {
+    /// The answer to a question; one to another question than the present one is stale.
+    pub fn answered(&mut self, id: u64, index: u64, now: Duration) -> Answered {
         if self.round.as_ref().is_some_and(|round| round.id == id)
             && let Some(round) = self.round.take()
         {
             self.confirmed.push_back((index, round.tickets));
-            return now.saturating_sub(round.started);
+            return Answered { took: now.saturating_sub(round.started), confirms: round.confirms };
         }
-        Duration::ZERO
+        Answered::default()
     }
 
     /// Those whose index is applied, appended to `out`.
@@ -131,6 +155,21 @@ mod tests {
         assert!(ready.is_empty());
         reads.release(5, &mut ready);
         assert_eq!(ready, [1, 2]);
+    }
+
+    #[test]
+    fn a_confirmation_is_that_of_a_round_begun_since() {
+        let mut reads = Reads::new(7 * SEC);
+        reads.add(1);
+        reads.begin(100, SEC);
+        reads.want_confirmation();
+        assert!(!reads.answered(100, 5, SEC).confirms && reads.wants_round());
+        reads.begin(101, SEC);
+        reads.void_confirmation();
+        assert!(!reads.answered(101, 5, SEC).confirms && reads.wants_round());
+        reads.begin(102, SEC);
+        reads.want_confirmation();
+        assert!(reads.answered(102, 5, SEC).confirms && !reads.wants_round());
     }
 
     #[test]

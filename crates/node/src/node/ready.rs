@@ -59,8 +59,12 @@ impl Node {
         self.hold_votes(&mut work);
         self.send(work.messages);
         for (id, index) in work.reads {
-            if self.reads.answered(id, index, now) > SLOW_READ {
+            let answered = self.reads.answered(id, index, now);
+            if answered.took > SLOW_READ {
                 self.counters.reads_slow += 1;
+            }
+            if answered.confirms && self.leads_indeed() {
+                self.leadership_confirmed(now);
             }
         }
         if let Some(persist) = work.persist {
@@ -289,6 +293,7 @@ impl Node {
         let is_leader = self.is_leader();
         if is_leader && (!was_leader || soft.term_changed) {
             self.starting = false;
+            self.unsure = false;
             self.lessor.promote(self.config.election, now);
         }
         if was_leader && (!is_leader || soft.term_changed) {

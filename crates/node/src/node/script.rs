@@ -2,6 +2,7 @@
 //!
 //! `start` makes the node, with `voters=(…)` as the configuration it starts with and `log=…` empty entries of term 1
 //! committed; every other command hands it one event (or lets time pass) and prints the actions that follow.
+//! `sleep` lets time pass without waking the node, as if the process were stopped.
 //! `persist` acknowledges batches, `apply` entries; both all that wait, unless told `n=…`.
 
 use std::fmt::Write as _;
@@ -93,6 +94,10 @@ impl Env {
         match case.command.as_str() {
             "start" => {}
             "wait" => return self.wait(case),
+            "sleep" => {
+                self.now += millis(case, "ms");
+                return String::new();
+            }
             "propose" => {
                 let data = Bytes::from(vec![b'x'; case.parsed("bytes").unwrap_or(1)]);
                 for ticket in case.parsed_list("tickets") {

@@ -81,7 +81,7 @@ impl Node {
             return;
         }
         let at = now.monotonic;
-        self.now = at;
+        self.note_time(at);
         if due(&mut self.timers.tick, at, self.config.heartbeat) {
             self.core.tick();
         }
@@ -115,6 +115,7 @@ impl Node {
         self.send_held_snapshots(at);
         self.check_promotions(at);
         self.answer_lease_calls(at);
+        self.mind_unsure_calls(at);
         self.publish(at);
         if self.timers.removed_stop.is_some_and(|stop| at >= stop) {
             self.timers.removed_stop = None;
