@@ -90,7 +90,8 @@ fn add(call: &Call) -> Result<(), Exit> {
         let peer_urls = checked(urls)?;
         let request = MemberAddRequest { peer_urls, is_learner: call.flags.bool("learner") };
         let answer = online.client().call(&methods::MEMBER_ADD, request).await?;
-        online.printer.show(&Answer::Added(&name, &answer))
+        let peer_urls = call.flags.text("peer-urls");
+        online.printer.show(&Answer::Added { name: &name, peer_urls, answer: &answer })
     })
 }
 

@@ -102,7 +102,7 @@ pub fn render(answer: &Answer<'_>, hex: bool) -> Option<String> {
             page.field("Hash revision", hash.hash_revision);
             page.field("Compact revision", hash.compact_revision);
         }
-        Answer::Added(..)
+        Answer::Added { .. }
         | Answer::Removed(..)
         | Answer::Updated(..)
         | Answer::Promoted(..)

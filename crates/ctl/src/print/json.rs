@@ -142,7 +142,7 @@ pub fn render(answer: &Answer<'_>, hex: bool) -> String {
             Object::new().header(&answer.header).list("alarms", answer.alarms.iter().map(alarm).collect()).end()
         }
         Answer::Members(answer) => self::members(&answer.header, None, &answer.members, hex),
-        Answer::Added(_, answer) => self::members(&answer.header, answer.member.as_ref(), &answer.members, hex),
+        Answer::Added { answer, .. } => self::members(&answer.header, answer.member.as_ref(), &answer.members, hex),
         Answer::Removed(_, answer) => self::members(&answer.header, None, &answer.members, hex),
         Answer::Updated(_, answer) => self::members(&answer.header, None, &answer.members, hex),
         Answer::Promoted(_, answer) => self::members(&answer.header, None, &answer.members, hex),

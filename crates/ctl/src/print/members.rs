@@ -8,7 +8,7 @@ use crate::go::quote;
 /// Lines without their ends; none for other answers.
 pub fn lines(answer: &Answer<'_>) -> Vec<String> {
     match answer {
-        Answer::Added(name, answer) => added(name, answer),
+        Answer::Added { name, peer_urls, answer } => added(name, peer_urls, answer),
         Answer::Removed(id, answer) => vec![changed(*id, "removed from", &answer.header)],
         Answer::Updated(id, answer) => vec![changed(*id, "updated in", &answer.header)],
         Answer::Promoted(id, answer) => vec![changed(*id, "promoted in", &answer.header)],
@@ -22,7 +22,7 @@ fn changed(id: u64, how: &str, header: &Option<ResponseHeader>) -> String {
 }
 
 /// Who was added, and what the new member has to be started with.
-fn added(name: &str, answer: &MemberAddResponse) -> Vec<String> {
+fn added(name: &str, peer_urls: &str, answer: &MemberAddResponse) -> Vec<String> {
     let member = answer.member.clone().unwrap_or_default();
     let how = if member.is_learner { "added as learner to" } else { "added to" };
     let mut cluster = Vec::new();
@@ -35,7 +35,7 @@ fn added(name: &str, answer: &MemberAddResponse) -> Vec<String> {
         String::new(),
         format!("ETCD_NAME={}", quote(name)),
         format!("ETCD_INITIAL_CLUSTER={}", quote(&cluster.join(","))),
-        format!("ETCD_INITIAL_ADVERTISE_PEER_URLS={}", quote(&member.peer_urls.join(","))),
+        format!("ETCD_INITIAL_ADVERTISE_PEER_URLS={}", quote(peer_urls)),
         "ETCD_INITIAL_CLUSTER_STATE=\"existing\"".to_owned(),
     ]
 }

@@ -96,8 +96,12 @@ pub enum Answer<'a> {
     Leases(&'a LeaseLeasesResponse),
     Alarms(&'a AlarmResponse),
     Members(&'a MemberListResponse),
-    /// With the name that the member shall have: the answer does not know it.
-    Added(&'a str, &'a MemberAddResponse),
+    /// With the name that the member shall have, which the answer does not know, and its URLs as they were given.
+    Added {
+        name: &'a str,
+        peer_urls: &'a str,
+        answer: &'a MemberAddResponse,
+    },
     /// These three answers do not name the member.
     Removed(u64, &'a MemberRemoveResponse),
     Updated(u64, &'a MemberUpdateResponse),

@@ -21,7 +21,7 @@ pub fn render(answer: &Answer<'_>) -> Option<Vec<u8>> {
         Answer::Leases(answer) => header(&answer.header),
         Answer::Alarms(answer) => answer.encode_to_vec(),
         Answer::Members(answer) => answer.encode_to_vec(),
-        Answer::Added(_, answer) => answer.encode_to_vec(),
+        Answer::Added { answer, .. } => answer.encode_to_vec(),
         Answer::Removed(_, answer) => answer.encode_to_vec(),
         Answer::Updated(_, answer) => answer.encode_to_vec(),
         Answer::Promoted(_, answer) => answer.encode_to_vec(),

@@ -65,7 +65,7 @@ pub fn render(answer: &Answer<'_>, hex: bool, values_only: bool) -> Vec<u8> {
             let rows = table::rows(answer).map(|(_, rows)| rows).unwrap_or_default();
             rows.iter().for_each(|row| page.line(row.join(", ")));
         }
-        Answer::Added(..) | Answer::Removed(..) | Answer::Updated(..) | Answer::Promoted(..) => {
+        Answer::Added { .. } | Answer::Removed(..) | Answer::Updated(..) | Answer::Promoted(..) => {
             members::lines(answer).iter().for_each(|line| page.line(line));
         }
         Answer::Downgrade(action, answer) => {

@@ -187,3 +187,46 @@ fn healths_statuses_and_hashes() {
             .ends_with("\"hash\":5,\"compact_revision\":-1,\"hash_revision\":7}}]\n")
     );
 }
+
+#[test]
+fn changes_of_the_membership() {
+    let member = |id, name: &str, urls: &[&str], is_learner| pb::Member {
+        id,
+        name: name.into(),
+        peer_urls: urls.iter().map(ToString::to_string).collect(),
+        client_urls: Vec::new(),
+        is_learner,
+    };
+    let new = member(0xab, "", &["http://b:1", "http://b:2"], true);
+    let members = vec![member(1, "a", &["http://a:1"], false), new.clone()];
+    let added = pb::MemberAddResponse { header: header(), member: Some(new), members: members.clone() };
+    let answer = Answer::Added { name: "b\"", peer_urls: "http://b:2,http://b:1", answer: &added };
+    assert_eq!(
+        shown(Format::Simple, &answer),
+        "Member               ab added as learner to cluster               ff\n\nETCD_NAME=\"b\\\"\"\n\
+         ETCD_INITIAL_CLUSTER=\"a=http://a:1,b\\\"=http://b:1,b\\\"=http://b:2\"\n\
+         ETCD_INITIAL_ADVERTISE_PEER_URLS=\"http://b:2,http://b:1\"\nETCD_INITIAL_CLUSTER_STATE=\"existing\"\n"
+    );
+    assert_eq!(
+        hex(Format::Json, &answer),
+        "{\"header\":{\"cluster_id\":\"ff\",\"member_id\":\"10\",\"revision\":7,\"raft_term\":2},\"member\":{\"ID\":\
+         \"ab\",\"peerURLs\":[\"http://b:1\",\"http://b:2\"],\"isLearner\":true},\"members\":[{\"ID\":\"1\",\"name\":\
+         \"a\",\"peerURLs\":[\"http://a:1\"]},{\"ID\":\"ab\",\"peerURLs\":[\"http://b:1\",\"http://b:2\"],\
+         \"isLearner\":true}]}\n"
+    );
+    for format in [Format::Fields, Format::Table] {
+        assert_eq!(shown(format, &answer), "not offered");
+    }
+    let removed = pb::MemberRemoveResponse { header: header(), members };
+    let line = shown(Format::Simple, &Answer::Removed(0xab, &removed));
+    assert_eq!(line, "Member               ab removed from cluster               ff\n");
+}
+
+#[test]
+fn downgrades() {
+    let answer = pb::DowngradeResponse { header: header(), version: "3.7".into() };
+    let answer = Answer::Downgrade("enable", &answer);
+    assert_eq!(shown(Format::Simple, &answer), "Downgrade enable success, cluster version 3.7\n");
+    assert!(shown(Format::Json, &answer).ends_with(",\"version\":\"3.7\"}\n"));
+    assert_eq!(shown(Format::Fields, &answer), "not offered");
+}
