@@ -34,6 +34,8 @@ pub struct Member {
     /// Whether the disk may fail; then nothing more happens.
     pub may_fail: bool,
     pub failed: bool,
+    /// Why the applier stopped.
+    pub failure: Option<String>,
 }
 
 pub fn options(disk: Arc<dyn Disk>, config: Config) -> BootOptions {
@@ -74,6 +76,7 @@ impl Member {
             snapshots: Vec::new(),
             may_fail,
             failed: false,
+            failure: None,
         };
         member.settle();
         Ok(member)
@@ -152,6 +155,7 @@ impl Member {
     }
 
     fn take(&mut self, output: Result<Output, ApplierError>) {
+        self.failure = self.failure.take().or(output.as_ref().err().map(ToString::to_string));
         let mut next = self.got(output);
         while let Some(output) = next.take() {
             self.events += output.events.map_or(0, |batch| batch.events.len() as u64);
