@@ -6,16 +6,26 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Reads a document; the error is the text of the YAML library of etcd, as far as the causes are the same.
 pub fn parse(text: &str) -> Result<Tree, String> {
-    serde_yaml_ng::from_str(text).map_err(|e| error_text(&e))
+    serde_yaml_ng::from_str(text).map_err(|e| error_text(&e, text))
 }
 
-fn error_text(error: &serde_yaml_ng::Error) -> String {
+/// How the messages about the order of tokens begin. etcd's library counts lines from 0 there, and from 1 where it cannot make
+/// out a token.
+const OF_THE_PARSER: [&str; 4] = ["did not find expected", "found duplicate", "found incompatible", "found undefined"];
+
+fn error_text(error: &serde_yaml_ng::Error, document: &str) -> String {
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text);
-    match error.location() {
-        Some(at) if at.line() > 1 => format!("line {}: {text}", at.line()),
-        _ => text.to_owned(),
+    let Some(at) = error.location().filter(|at| at.line() > 1 || text == "unknown anchor") else {
+        return text.to_owned();
+    };
+    if text == "unknown anchor" {
+        let name = document.get(at.index()..).and_then(|rest| rest.strip_prefix('*')).unwrap_or_default();
+        let name = name.split(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)).next().unwrap_or_default();
+        return format!("{text} '{name}' referenced");
     }
+    let of_the_parser = OF_THE_PARSER.iter().any(|begin| text.starts_with(begin));
+    format!("line {}: {text}", at.line() - usize::from(of_the_parser))
 }
 
 /// A YAML document.
@@ -163,5 +173,29 @@ impl<'de> Visitor<'de> for TreeVisitor {
             entries.push((key, value));
         }
         Ok(Tree::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As etcd 3.5.1 says them.
+    #[test]
+    fn what_is_wrong_is_told_in_the_words_of_etcds_library() {
+        for (document, told) in [
+            ("name: [\n", "line 1: did not find expected node content"),
+            ("a: b\nname: {\n", "line 2: did not find expected node content"),
+            ("a: [1,2\nb: 3\n", "line 1: did not find expected ',' or ']'"),
+            ("\n\nname: x\n}\n", "line 3: did not find expected key"),
+            ("name: \"x\n", "line 2: found unexpected end of stream"),
+            ("name: x\n  foo: y\n", "line 2: mapping values are not allowed in this context"),
+            ("a: b: c\n", "mapping values are not allowed in this context"),
+            ("name: @x\n", "found character that cannot start any token"),
+            ("a: *x\n", "unknown anchor 'x' referenced"),
+            ("b: 1\na: *long-name\n", "unknown anchor 'long-name' referenced"),
+        ] {
+            assert_eq!(parse(document).err().as_deref(), Some(told), "{document:?}");
+        }
     }
 }
