@@ -151,9 +151,11 @@ fn append(index: u64, entries: Vec<Entry>, commit: u64) -> Message {
 }
 
 fn added(index: u64, member: Description) -> Entry {
+    let kind =
+        if member.is_learner { ConfChangeType::ConfChangeAddLearnerNode } else { ConfChangeType::ConfChangeAddNode };
     let change = ConfChange {
         id: 0,
-        change_type: ConfChangeType::ConfChangeAddNode as i32,
+        change_type: kind as i32,
         node_id: member.id,
         context: ChangeContext { member, is_promote: false }.to_json().into(),
     };
@@ -200,6 +202,41 @@ fn an_empty_log_fills_from_the_leader() {
     assert_eq!(members, [0xa, OWN]);
     // Now it is known to the cluster, and tells its name.
     assert!(second.iter().chain(&member.sent).any(|m| m.msg_type == MessageType::MsgProp as i32));
+}
+
+/// What is left of a cluster is a learner: it can go on alone. With the tree as the source of membership, and the buckets.
+#[test]
+fn a_learner_can_found_a_cluster_of_its_own() {
+    for compat in [Version::V3_5, Version::V3_7] {
+        let disk = MemDisk::new(1);
+        let mut existing = running();
+        existing.cluster_versions = vec![(0xa, compat.to_string())];
+        let options = |force_new_cluster| {
+            let mut options = joining(&disk, existing.clone());
+            options.node.compat = compat;
+            BootOptions { force_new_cluster, ..options }
+        };
+        let mut member = Member::start(options(false)).unwrap();
+        let own = Description { is_learner: true, ..known(OWN, "", &["http://b:2380"]) };
+        let founder = known(0xa, "a", &["http://a:2380"]);
+        member.handle(Event::Step(append(0, vec![added(1, founder), added(2, own)], 2)));
+        assert!(member.booted.reader.view().members().is_learner(OWN));
+        member.wait(Duration::from_secs(10));
+        assert_eq!(member.booted.node.status().role, node::Role::Learner, "it does not campaign");
+        drop(member);
+        let mut member = Member::start(options(true)).unwrap();
+        member.wait(Duration::from_secs(6));
+        assert_eq!(member.booted.node.status().leader, OWN);
+        let view = member.booted.reader.view();
+        let left: Vec<_> = view.members().iter().map(|m| (m.id, m.is_learner, m.name.clone())).collect();
+        assert_eq!(left, [(OWN, false, "b".to_owned())]);
+        assert_eq!(view.versions().cluster, Some(compat));
+        drop(view);
+        member.put("k", "v", 0).unwrap();
+        member.stop();
+        let member = Member::start(options(false)).unwrap();
+        assert_eq!(member.get("k").as_deref(), Some("v"));
+    }
 }
 
 /// The directory of a removed member does not start, and a peer that says so ends the running one.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use prost::Message;
 use proto::raftpb::{ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState};
-use state::members::Member;
+use state::members::{ChangeContext, Member};
 use wal::{Contents, Wal};
 
 use super::BootError;
@@ -69,24 +69,29 @@ fn members_at_commit(conf_state: &ConfState, entries: &[Entry]) -> Result<(BTree
     Ok((members, voters))
 }
 
+/// This member comes first where it does not vote yet: no configuration is without a voter.
 fn changes_to_alone(own: u64, members: &BTreeSet<u64>, voters: &BTreeSet<u64>) -> Vec<ConfChange> {
-    let others = members.iter().filter(|id| **id != own);
-    let mut changes: Vec<ConfChange> = others
-        .map(|id| ConfChange {
-            change_type: ConfChangeType::ConfChangeRemoveNode as i32,
-            node_id: *id,
-            ..ConfChange::default()
-        })
-        .collect();
+    let mut changes = Vec::new();
     if !voters.contains(&own) {
         let member = Member { id: own, peer_urls: vec![SELF_URL.into()], ..Member::default() };
+        // A learner is a member already, and would not be added once more.
+        let context = match members.contains(&own) {
+            true => ChangeContext { member, is_promote: true }.to_json(),
+            false => member.to_json(),
+        };
         changes.push(ConfChange {
             change_type: ConfChangeType::ConfChangeAddNode as i32,
             node_id: own,
-            context: Bytes::from(member.to_json()),
+            context: Bytes::from(context),
             ..ConfChange::default()
         });
     }
+    let others = members.iter().filter(|id| **id != own);
+    changes.extend(others.map(|id| ConfChange {
+        change_type: ConfChangeType::ConfChangeRemoveNode as i32,
+        node_id: *id,
+        ..ConfChange::default()
+    }));
     changes
 }
 
@@ -102,6 +107,6 @@ mod tests {
         assert!(changes.iter().all(|change| change.change_type == ConfChangeType::ConfChangeRemoveNode as i32));
         let changes = changes_to_alone(2, &ids(&[1, 2]), &ids(&[1]));
         assert_eq!(changes.len(), 2);
-        assert_eq!(changes[1].change_type, ConfChangeType::ConfChangeAddNode as i32);
+        assert_eq!(changes[0].change_type, ConfChangeType::ConfChangeAddNode as i32);
     }
 }
