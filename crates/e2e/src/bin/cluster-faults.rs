@@ -1,9 +1,10 @@
 //! `cluster-faults --binary BINARY [--seconds N] [--phases A,B,...] [--seed N] [--holds MILLISECONDS] [--sizes 2,4,7,9]
-//! [--asks-progress true]`: clusters of processes in a network of their own, harmed under load; see [`e2e::cluster`]. The
+//! [--asks-progress true] [--syncs strict|journal|lying]`: clusters of processes in a network of their own, harmed under load; see [`e2e::cluster`]. The
 //! phases are network5, network3, disks3, full3, sizes and split; `--seconds` is the time of faults in all. Needs root,
 //! iproute2, nftables and `/dev/fuse`.
 
 use e2e::cluster::arguments::Arguments;
+use e2e::cluster::disk::Syncs;
 use e2e::cluster::faults::{DISKS, Fault, NETWORK};
 use e2e::cluster::group::{Form, Kind};
 use e2e::cluster::phase::{self, Phase};
@@ -20,7 +21,7 @@ async fn main() -> Result<ExitCode, Failure> {
         proxy::serve(&listen, &target).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let known = ["binary", "seconds", "phases", "seed", "holds", "sizes", "asks-progress"];
+    let known = ["binary", "seconds", "phases", "seed", "holds", "sizes", "asks-progress", "syncs"];
     let arguments = Arguments::parse(&known)?;
     let seconds: u64 = arguments.or("seconds", 60)?;
     let violations = bounded(Duration::from_secs(seconds + MARGIN_SECS), run(&arguments, seconds)).await?;
@@ -76,7 +77,7 @@ fn phase(name: &str, arguments: &Arguments, seconds: u64) -> Result<Phase, Failu
     let (name, size, disk, proxies, faults) = match name {
         "network5" => ("network5", 5, Kind::Plain, true, NETWORK.to_vec()),
         "network3" => ("network3", 3, Kind::Plain, true, NETWORK.to_vec()),
-        "disks3" => ("disks3", 3, Kind::Test, false, DISKS.to_vec()),
+        "disks3" => ("disks3", 3, Kind::Test(arguments.or("syncs", Syncs::Strict)?), false, DISKS.to_vec()),
         "full3" => ("full3", 3, Kind::Small(320), false, vec![Fault::FillDisk]),
         other => return Err(format!("there is no phase {other}").into()),
     };

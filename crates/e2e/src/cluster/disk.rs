@@ -54,9 +54,34 @@ impl Moods {
     }
 }
 
+/// What a sync that succeeds has made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syncs {
+    /// The file or the names of the directory, which is all that POSIX promises.
+    Strict,
+    /// All names as well, as the journals of ext4 and xfs do it. `etcd` relies on it.
+    Journal,
+    /// Nothing: the disk lies. No member can keep its promises on it, so the tests must find violations.
+    Lying,
+}
+
+impl std::str::FromStr for Syncs {
+    type Err = std::io::Error;
+
+    fn from_str(text: &str) -> Result<Syncs, std::io::Error> {
+        match text {
+            "strict" => Ok(Syncs::Strict),
+            "journal" => Ok(Syncs::Journal),
+            "lying" => Ok(Syncs::Lying),
+            _ => Err(std::io::Error::other(format!("syncs are strict, journal or lying, not {text}"))),
+        }
+    }
+}
+
 /// A mounted disk; unmounted when dropped.
 pub struct TestDisk {
     point: PathBuf,
+    syncs: Syncs,
     disk: MemDisk,
     moods: Arc<Moods>,
     session: Option<BackgroundSession>,
@@ -64,16 +89,16 @@ pub struct TestDisk {
 
 impl TestDisk {
     /// An empty disk at a directory, which is made. The seed decides what a power cut leaves.
-    pub fn new(point: &Path, seed: u64) -> Result<TestDisk, Failure> {
+    pub fn new(point: &Path, seed: u64, syncs: Syncs) -> Result<TestDisk, Failure> {
         std::fs::create_dir_all(point)?;
         let moods = Arc::new(Moods::default());
-        let mut disk = TestDisk { point: point.to_owned(), disk: MemDisk::new(seed), moods, session: None };
+        let mut disk = TestDisk { point: point.to_owned(), syncs, disk: MemDisk::new(seed), moods, session: None };
         disk.mount()?;
         Ok(disk)
     }
 
     fn mount(&mut self) -> Result<(), Failure> {
-        let files = Files::new(self.disk.clone(), Arc::clone(&self.moods));
+        let files = Files::new(self.disk.clone(), Arc::clone(&self.moods), self.syncs);
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("quorate".to_owned()), MountOption::NoAtime];
         self.session = Some(fuser::spawn_mount(files, &self.point, &config)?);

@@ -1,7 +1,7 @@
 //! The calls of the kernel, answered from a [`disk::Disk`]. Inodes are numbers given to paths; open files outlive their
 //! names. Locks are left to the kernel.
 
-use super::disk::Moods;
+use super::disk::{Moods, Syncs};
 use disk::{Disk, File, MemDisk, Metadata, Open};
 use fuser::*;
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ const BELIEF: Duration = Duration::from_secs(1);
 pub struct Files {
     disk: MemDisk,
     moods: Arc<Moods>,
+    syncs: Syncs,
     table: Mutex<Table>,
 }
 
@@ -86,11 +87,11 @@ fn errno(error: &io::Error) -> Errno {
 }
 
 impl Files {
-    pub fn new(disk: MemDisk, moods: Arc<Moods>) -> Files {
+    pub fn new(disk: MemDisk, moods: Arc<Moods>, syncs: Syncs) -> Files {
         let mut table = Table::default();
         // The root, which is number 1.
         table.number(Path::new("/"));
-        Files { disk, moods, table: Mutex::new(table) }
+        Files { disk, moods, syncs, table: Mutex::new(table) }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -171,8 +172,14 @@ impl Files {
     /// Syncs, in a thread of its own if that takes its time: others go on meanwhile.
     fn sync(&self, reply: ReplyEmpty, work: impl FnOnce() -> io::Result<()> + Send + 'static) {
         let moods = Arc::clone(&self.moods);
+        let (disk, syncs) = (self.disk.clone(), self.syncs);
         let whole = move || {
-            let done = if moods.wait() { work() } else { Err(io::ErrorKind::Other.into()) };
+            let done = match syncs {
+                _ if !moods.wait() => Err(io::ErrorKind::Other.into()),
+                Syncs::Strict => work(),
+                Syncs::Journal => work().and_then(|()| sync_names(&disk, Path::new("/"))),
+                Syncs::Lying => Ok(()),
+            };
             answer(reply, done);
         };
         if self.moods.waits() {
@@ -181,6 +188,18 @@ impl Files {
             whole();
         }
     }
+}
+
+/// Makes the names of a directory and of all below it durable.
+fn sync_names(disk: &MemDisk, dir: &Path) -> io::Result<()> {
+    disk.sync_dir(dir)?;
+    for name in disk.list(dir)? {
+        let path = dir.join(name);
+        if disk.metadata(&path)?.is_dir {
+            sync_names(disk, &path)?;
+        }
+    }
+    Ok(())
 }
 
 fn answer(reply: ReplyEmpty, done: io::Result<()>) {

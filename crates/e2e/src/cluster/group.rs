@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::access::Access;
-use super::disk::TestDisk;
+use super::disk::{Syncs, TestDisk};
 use super::member::{Member, Site};
 use super::net::Network;
 use super::proxy::Proxy;
@@ -23,7 +23,7 @@ pub enum Kind {
     /// The machine's own disk.
     Plain,
     /// A disk of the tests' own.
-    Test,
+    Test(Syncs),
     /// A file system in memory of so many MiB.
     Small(u32),
 }
@@ -122,7 +122,7 @@ impl Group {
                     std::fs::create_dir_all(&place)?;
                     MemberDisk::Plain
                 }
-                Kind::Test => MemberDisk::Test(TestDisk::new(&place, form.seed + number as u64)?),
+                Kind::Test(syncs) => MemberDisk::Test(TestDisk::new(&place, form.seed + number as u64, syncs)?),
                 Kind::Small(mebibytes) => MemberDisk::Small(SmallDisk::new(&place, mebibytes)?),
             });
             if form.proxies {

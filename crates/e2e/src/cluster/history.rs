@@ -43,6 +43,15 @@ pub struct Begun {
     floor: i64,
 }
 
+/// What a watcher of a prefix was told.
+#[derive(Debug)]
+pub struct ToldPrefix {
+    pub watcher: String,
+    pub prefix: &'static str,
+    pub told: BTreeMap<i64, Vec<Change>>,
+    pub next: i64,
+}
+
 /// All that was seen.
 #[derive(Debug)]
 pub struct History {
@@ -51,6 +60,7 @@ pub struct History {
     records: Vec<Record>,
     /// The changes by revision, as first told.
     changes: BTreeMap<i64, Vec<Change>>,
+    prefixes: Vec<ToldPrefix>,
     /// Bulk writes that were acknowledged: key and revision.
     bulk: Vec<(String, i64)>,
     pub violations: Vec<String>,
@@ -68,6 +78,7 @@ impl Default for History {
             highest: 0,
             records: vec![],
             changes: BTreeMap::new(),
+            prefixes: vec![],
             bulk: vec![],
             violations: vec![],
             violated: 0,
@@ -147,28 +158,10 @@ impl History {
         }
     }
 
-    /// All that a watcher of a prefix was told, by revision, up to (and without) `next`: nothing may be missing.
-    pub fn told_prefix(&mut self, watcher: &str, prefix: &str, told: &BTreeMap<i64, Vec<Change>>, next: i64) {
-        let mut ought = BTreeMap::new();
-        for (revision, changes) in self.changes.range(..next) {
-            let mut changes = changes.clone();
-            changes.retain(|change| change.key.starts_with(prefix));
-            if !changes.is_empty() {
-                ought.insert(*revision, changes);
-            }
-        }
-        self.events += told.len();
-        let revisions: BTreeSet<i64> = ought.keys().chain(told.keys()).copied().collect();
-        if let Some(first) = revisions.iter().find(|revision| ought.get(revision) != told.get(revision)) {
-            let text = format!(
-                "{watcher} was told {:?} of revision {first}, others {:?}; {} and {} revisions in all",
-                told.get(first),
-                ought.get(first),
-                told.len(),
-                ought.len()
-            );
-            self.violation(text);
-        }
+    /// All that a watcher of a prefix was told, by revision, up to (and without) `next`.
+    pub fn told_prefix(&mut self, told: ToldPrefix) {
+        self.events += told.told.len();
+        self.prefixes.push(told);
     }
 
     /// The number of revisions that watchers told of.
@@ -179,6 +172,7 @@ impl History {
     /// All checks that need the whole history.
     pub fn judge(&mut self) {
         self.check_gaps();
+        self.check_prefixes();
         self.check_bulk();
         self.check_answers();
         self.check_unique();
@@ -198,6 +192,28 @@ impl History {
         let last = revisions.last().copied().unwrap_or_default();
         if last < self.highest {
             self.violation(format!("revision {} was answered, but watchers were told of {last} at most", self.highest));
+        }
+    }
+
+    /// Watchers of a prefix were told what watchers of everything were, as far as both went.
+    fn check_prefixes(&mut self) {
+        let known = self.changes.keys().next_back().map_or(0, |last| last + 1);
+        for ToldPrefix { watcher, prefix, mut told, next } in std::mem::take(&mut self.prefixes) {
+            let end = next.min(known);
+            drop(told.split_off(&end));
+            let mut ought = BTreeMap::new();
+            for (revision, changes) in self.changes.range(..end) {
+                let mut changes = changes.clone();
+                changes.retain(|change| change.key.starts_with(prefix));
+                if !changes.is_empty() {
+                    ought.insert(*revision, changes);
+                }
+            }
+            let revisions: BTreeSet<i64> = ought.keys().chain(told.keys()).copied().collect();
+            if let Some(first) = revisions.iter().find(|revision| ought.get(revision) != told.get(revision)) {
+                let (was, should) = (told.get(first), ought.get(first));
+                self.violation(format!("{watcher} was told {was:?} of revision {first}, others {should:?}"));
+            }
         }
     }
 

@@ -42,8 +42,9 @@ impl Site {
     pub fn command(&self, program: &Path) -> Command {
         let mut command = match &self.namespace {
             Some(namespace) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace, "setpriv"]);
+                // Not `ip netns exec`: that gives each process its own view of all mounts, so that none could be undone.
+                let mut command = Command::new("nsenter");
+                command.args([&format!("--net=/run/netns/{namespace}"), "setpriv"]);
                 command
             }
             None => Command::new("setpriv"),

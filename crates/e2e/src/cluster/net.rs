@@ -33,7 +33,7 @@ impl Network {
     /// Namespaces for members 0 to `size - 1`.
     pub fn new(size: usize) -> Result<Network, Failure> {
         sweep()?;
-        let network = Network { pid: std::process::id(), size, lost: vec![BTreeMap::new(); size] };
+        let mut network = Network { pid: std::process::id(), size: 0, lost: vec![BTreeMap::new(); size] };
         let bridge = network.bridge();
         ip(&["link", "add", &bridge, "type", "bridge"])?;
         ip(&["address", "add", &format!("{}/24", network.tests()), "dev", &bridge])?;
@@ -44,9 +44,10 @@ impl Network {
         Ok(network)
     }
 
-    fn add(&self, member: usize) -> Result<(), Failure> {
-        let (space, end) = (self.namespace(member), format!("qv-{}-{member}", self.pid));
+    fn add(&mut self, member: usize) -> Result<(), Failure> {
+        let (space, end) = (self.namespace(member), self.end(member));
         ip(&["netns", "add", &space])?;
+        self.size = member + 1;
         ip(&["link", "add", &end, "type", "veth", "peer", "name", "eth0", "netns", &space])?;
         ip(&["link", "set", &end, "master", &self.bridge(), "up"])?;
         ip(&["-n", &space, "address", "add", &format!("{}/24", self.address(member)), "dev", "eth0"])?;
@@ -56,6 +57,11 @@ impl Network {
 
     fn bridge(&self) -> String {
         format!("{BRIDGE}{}", self.pid)
+    }
+
+    /// The bridge's end of a member's pair.
+    fn end(&self, member: usize) -> String {
+        format!("qv-{}-{member}", self.pid)
     }
 
     pub fn namespace(&self, member: usize) -> String {
@@ -121,6 +127,8 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         for member in 0..self.size {
+            // With the namespace alone the pair would go as well, but only some time later.
+            report(ip(&["link", "delete", &self.end(member)]));
             report(ip(&["netns", "delete", &self.namespace(member)]));
         }
         report(ip(&["link", "delete", &self.bridge()]));
@@ -158,8 +166,8 @@ fn ip(words: &[&str]) -> Result<(), Failure> {
 }
 
 fn nft(namespace: &str, rules: &str) -> Result<(), Failure> {
-    let mut child = Command::new("ip")
-        .args(["netns", "exec", namespace, "nft", "-f", "-"])
+    let mut child = Command::new("nsenter")
+        .args([&format!("--net=/run/netns/{namespace}"), "nft", "-f", "-"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;

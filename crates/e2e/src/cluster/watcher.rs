@@ -2,7 +2,7 @@
 //! once and in order.
 
 use super::access::Access;
-use super::history::{Change, FIRST};
+use super::history::{Change, FIRST, ToldPrefix};
 use super::load::{Shared, decode};
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::{WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse};
@@ -70,7 +70,8 @@ pub async fn watch(members: Vec<Access>, shared: Shared, kind: Kind, seed: u64) 
         watcher.shared.history().reconnects += 1;
     }
     if let Some(prefix) = watcher.kind.prefix {
-        watcher.shared.history().told_prefix(&watcher.kind.name, prefix, &watcher.told, watcher.next);
+        let Watcher { kind, shared, next, told, .. } = watcher;
+        shared.history().told_prefix(ToldPrefix { watcher: kind.name, prefix, told, next });
     }
 }
 
