@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use disk::{Disk, Lock, Open};
 
-use crate::WalError;
 use crate::error::Context;
+use crate::open::lock;
+use crate::{WalError, names};
 
 /// The mode of every directory of a member.
 const DIR_MODE: u32 = 0o700;
@@ -86,7 +87,8 @@ impl MemberDir {
     }
 
     /// Makes the directories (0700, durably), tries whether they can be written to, and removes what an earlier process
-    /// left half-done. The folder of the log itself appears with the log.
+    /// left half-done; errs with `Locked` while there is a process that still works there. The folder of the log itself
+    /// appears with the log.
     pub fn prepare(&self, disk: &dyn Disk) -> Result<Prepared, WalError> {
         let mut prepared = Prepared::default();
         for dir in [self.data_dir.clone(), self.member(), self.snap()] {
@@ -106,8 +108,22 @@ impl MemberDir {
                 prepared.open_modes.push((self.wal_dir.clone(), mode));
             }
         }
+        self.check_unused(disk)?;
         self.clean_up(disk, &mut prepared.removed)?;
         Ok(prepared)
+    }
+
+    /// Errs with `Locked` while another process writes the log: what looks like a leftover may be its work under way, and
+    /// who waits for the directory comes here again and again.
+    fn check_unused(&self, disk: &dyn Disk) -> Result<(), WalError> {
+        if !disk.exists(&self.wal_dir).context("stat", &self.wal_dir)? {
+            return Ok(());
+        }
+        let (segments, _) = names::list(disk, &self.wal_dir)?;
+        let Some(last) = segments.last() else { return Ok(()) };
+        let path = self.wal_dir.join(last.file_name());
+        let file = disk.open(&path, Open::Write).context("open", &path)?;
+        lock(&*file, &path)
     }
 
     fn clean_up(&self, disk: &dyn Disk, removed: &mut Vec<PathBuf>) -> Result<(), WalError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use common::*;
 use disk::{Disk, Lock, MemDisk, Open, RealDisk};
-use wal::{FileKind, MemberDir, Options, SnapFiles, Wal};
+use wal::{FileKind, MemberDir, Options, SnapFiles, Wal, WalError};
 
 fn names(paths: &[PathBuf]) -> Vec<&str> {
     paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect()
@@ -45,6 +45,25 @@ fn preparing_makes_private_directories_and_removes_leftovers() {
     disk.create_dir_all(Path::new("/open/member"), 0o755).unwrap();
     let prepared = MemberDir::new(Path::new("/open"), None).prepare(&disk).unwrap();
     assert_eq!(prepared.open_modes, [(PathBuf::from("/open"), 0o755), (PathBuf::from("/open/member"), 0o755)]);
+}
+
+/// A second process waits for the first and tries every moment: it must not clear away what the first is writing.
+#[test]
+fn what_a_living_process_writes_is_no_leftover() {
+    let disk = MemDisk::new(1);
+    let dir = MemberDir::new(Path::new("/d"), None);
+    dir.prepare(&disk).unwrap();
+    let wal = Wal::create(shared(&disk), dir.wal(), 1, 2, Options::default()).unwrap();
+    let under_way = dir.snap().join("tmp-0000000000000001-0000000000000005.snap");
+    write(&disk, &under_way, b"x");
+    for _ in 0..3 {
+        assert!(matches!(dir.prepare(&disk), Err(WalError::Locked { .. })));
+    }
+    assert!(disk.exists(&under_way).unwrap());
+    drop(wal);
+    assert_eq!(dir.prepare(&disk).unwrap().removed, [under_way]);
+    // Who only looked holds nothing.
+    Wal::open(shared(&disk), dir.wal(), &Default::default(), Options::default()).unwrap();
 }
 
 #[test]
