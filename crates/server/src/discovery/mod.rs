@@ -16,7 +16,7 @@ mod verify;
 pub use conf::ResolvConf;
 pub use names::{LookupError, Names, Service};
 pub use registry::{Registry, RegistryError};
-pub use urls::{PATIENCE, Resolved, resolve_urls};
+pub use urls::{Resolved, resolve_urls};
 
 use crate::config::{Config, Discovery, InitialCluster, Url, V3Discovery, quote};
 use crate::logging;

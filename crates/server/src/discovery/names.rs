@@ -24,6 +24,8 @@ use super::conf::ResolvConf;
 const DNS_PORT: u16 = 53;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
+/// How long a name that cannot be resolved is tried again, where all members must agree on it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks up names. To be used on one runtime.
 pub struct Names {
@@ -32,6 +34,7 @@ pub struct Names {
     servers: Vec<Server>,
     /// Questions so far, for `rotate`.
     asked: AtomicUsize,
+    patience: Duration,
 }
 
 struct Server {
@@ -94,7 +97,18 @@ impl Names {
         let read = hosts.read_hosts_conf(hosts_text.as_bytes());
         read.map_err(|e| LookupError::Invalid(format!("cannot read the hosts file: {e}")))?;
         let servers = conf.servers.iter().map(|ip| Server::new(*ip, port, conf.timeout)).collect::<Result<_, _>>()?;
-        Ok(Names { hosts, conf, servers, asked: AtomicUsize::new(0) })
+        Ok(Names { hosts, conf, servers, asked: AtomicUsize::new(0), patience: PATIENCE })
+    }
+
+    /// The same with another patience than the half minute of etcd.
+    #[doc(hidden)]
+    pub fn with_patience(self, patience: Duration) -> Names {
+        Names { patience, ..self }
+    }
+
+    /// How long a name that cannot be resolved is tried again before URLs are compared.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The addresses of a host, in a fixed order, IPv4 first; never empty.

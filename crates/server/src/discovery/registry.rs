@@ -241,10 +241,12 @@ impl<'a> Registry<'a> {
         fields
     }
 
+    #[track_caller]
     fn info(&self, message: &str, fields: &[Field<'_>]) {
         logging::info(message, &self.fields(fields));
     }
 
+    #[track_caller]
     fn warn(&self, message: &str, fields: &[Field<'_>]) {
         logging::warn(message, &self.fields(fields));
     }
@@ -323,4 +325,49 @@ fn size_of(kv: Option<&KeyValue>) -> Result<usize, RegistryError> {
 /// What a member registers of itself.
 pub(super) fn own_registration(name: &str, urls: &[Url]) -> String {
     urls.iter().map(|url| format!("{name}={url}")).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(id: &str, value: &str, created_at_revision: i64) -> Registration {
+        Registration { key: key("t", &format!("members/{id}")), value: value.into(), created_at_revision }
+    }
+
+    #[test]
+    fn keys_are_joined_as_paths() {
+        assert_eq!(key("t", "_config/size"), "/_etcd/registry/t/_config/size");
+        assert_eq!(key("/a//b/", "members/1f"), "/_etcd/registry/a/b/members/1f");
+        assert_eq!(key("../x/./y", "members"), "/_etcd/x/y/members");
+        assert_eq!(end_of("/members"), b"/membert");
+    }
+
+    #[test]
+    fn the_oldest_registrations_make_the_cluster() {
+        let mut members = Members::default();
+        members.add(member("c", "c=http://h:3", 30)).unwrap();
+        members.add(member("a", "a=http://h:1,a=http://h:9", 10)).unwrap();
+        members.add(member("b", "b=http://h:2", 20)).unwrap();
+        assert_eq!(members.add(member("d", "junk", 5)), Err("invalid peer info returned from discovery service"));
+        assert_eq!(members.add(member("b", "b=http://h:4", 5)), Err("found duplicate peer from discovery service"));
+        assert_eq!(members.as_cluster(2).unwrap(), "a=http://h:1,a=http://h:9,b=http://h:2");
+        let own = |id: &str| member(id, "", 0).key;
+        assert_eq!(members.check_place(&own("b"), 2), Ok(()));
+        assert_eq!(members.check_place(&own("c"), 2), Err(RegistryError::FullCluster));
+        assert_eq!(members.check_place(&own("new"), 3), Err(RegistryError::FullCluster));
+        assert_eq!(members.check_place(&own("new"), 4), Ok(()));
+        members.add(member("e", "e=nowhere", 1)).unwrap();
+        assert_eq!(members.as_cluster(1), Err(RegistryError::InvalidUrl));
+    }
+
+    #[test]
+    fn sizes_are_numbers_above_zero() {
+        let of = |text: &str| size_of(Some(&KeyValue { value: text.to_owned().into(), ..KeyValue::default() }));
+        assert_eq!(of("3"), Ok(3));
+        for bad in ["", "0", "-1", "three", "3 ", "99999999999999999999"] {
+            assert_eq!(of(bad), Err(RegistryError::BadSizeKey), "{bad:?}");
+        }
+        assert_eq!(size_of(None), Err(RegistryError::SizeNotFound));
+    }
 }

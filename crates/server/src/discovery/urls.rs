@@ -10,8 +10,6 @@ use super::names::{LookupError, Names};
 use crate::config::{Url, quote};
 use crate::logging::{self, Value};
 
-/// How long names that cannot be resolved are tried again.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What became of a number of URLs.
@@ -23,9 +21,9 @@ pub struct Resolved {
     pub error: Option<String>,
 }
 
-/// Resolves the hosts of URLs, trying again each second, all within [`PATIENCE`]. What is no URL stands for itself.
+/// Resolves the hosts of URLs, trying again each second for as long as `names` has patience. What is no URL stands for itself.
 pub async fn resolve_urls<'a>(names: &Names, urls: impl IntoIterator<Item = &'a str>) -> Resolved {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + names.patience();
     let mut resolved = Resolved::default();
     for text in urls {
         let Ok(url) = Url::parse(text) else { continue };
