@@ -11,6 +11,7 @@ pub mod history;
 pub mod linear;
 pub mod load;
 pub mod member;
+pub mod mixed;
 pub mod net;
 pub mod phase;
 pub mod proxy;
