@@ -28,6 +28,7 @@ pub struct Call {
     method: Method,
     peer: Arc<Peer>,
     began: Instant,
+    /// It has its answer, or changes nothing.
     answered: bool,
     ended: bool,
 }
@@ -55,7 +56,17 @@ impl Call {
         desk.metrics.grpc.started(method);
         desk.metrics.client_requests.count(method.flow() != Flow::Unary, version);
         peer.call_begins();
-        Call { desk: desk.clone(), method, peer: peer.clone(), began: Instant::now(), answered: false, ended: false }
+        if !method.is_read() {
+            peer.write_begins();
+        }
+        Call {
+            desk: desk.clone(),
+            method,
+            peer: peer.clone(),
+            began: Instant::now(),
+            answered: method.is_read(),
+            ended: false,
+        }
     }
 
     pub fn desk(&self) -> &Arc<Desk> {
@@ -76,7 +87,7 @@ impl Call {
 
     fn answer_begins(&mut self) {
         if !std::mem::replace(&mut self.answered, true) {
-            self.peer.answer_begins();
+            self.peer.write_ends();
         }
     }
 
@@ -270,6 +281,22 @@ mod tests {
             let sum = parts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
             assert_eq!(sum, (4, 308), "in parts of {size}");
         }
+    }
+
+    #[test]
+    fn a_change_is_waited_for_until_it_has_its_answer() {
+        let desk = Arc::new(Desk { metrics: Arc::new(Metrics::new(false)), slow: Duration::from_secs(1) });
+        let peer = Peer::at(None);
+        let begin = |path| Call::begin(&desk, Method::of_path(path).expect("known"), &peer, None);
+        let read = begin("/etcdserverpb.KV/Range");
+        assert!(!peer.is_writing());
+        let (mut answered, dropped) = (begin("/etcdserverpb.KV/Put"), begin("/etcdserverpb.KV/Txn"));
+        answered.log_unary(None);
+        assert!(peer.is_writing());
+        drop(dropped);
+        assert!(!peer.is_writing() && !peer.is_idle());
+        drop((read, answered));
+        assert!(!peer.is_writing() && peer.is_idle());
     }
 
     #[test]

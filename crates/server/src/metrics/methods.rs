@@ -1,5 +1,7 @@
 //! The gRPC methods that are counted.
 
+use std::sync::LazyLock;
+
 /// How messages flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flow {
@@ -121,6 +123,34 @@ const SERVICES: [Service; 9] = [
     },
 ];
 
+/// Names of methods that change nothing, so that nobody has to know whether one that was cut was carried out.
+const READS: [&str; 20] = [
+    "Range",
+    "RangeStream",
+    "Watch",
+    "LeaseTimeToLive",
+    "LeaseLeases",
+    "MemberList",
+    "Status",
+    "Defragment",
+    "Hash",
+    "HashKV",
+    "Snapshot",
+    "AuthStatus",
+    "Authenticate",
+    "UserGet",
+    "UserList",
+    "RoleGet",
+    "RoleList",
+    "Check",
+    "Leader",
+    "Observe",
+];
+
+/// By the place of the method.
+static IS_READ: LazyLock<Vec<bool>> =
+    LazyLock::new(|| Method::all().map(|known| READS.contains(&known.name)).collect());
+
 /// A counted method: its place in the list of all, and how its messages flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Method(u8, Flow);
@@ -171,6 +201,11 @@ impl Method {
         self.1
     }
 
+    /// Whether it changes nothing.
+    pub fn is_read(self) -> bool {
+        IS_READ[self.place()]
+    }
+
     /// The path of its requests. Not for every call: it is looked for.
     pub fn path(self) -> String {
         let known = Method::all().find(|known| known.method == self);
@@ -217,6 +252,16 @@ mod tests {
         }
         for path in ["/etcdserverpb.KV/Nope", "/x/y", "KV", "/etcdserverpb.KV", ""] {
             assert_eq!(Method::of_path(path), None);
+        }
+    }
+
+    #[test]
+    fn reads_are_told_from_changes() {
+        let is_read = |path| Method::of_path(path).expect("known").is_read();
+        assert!(is_read("/etcdserverpb.KV/Range") && is_read("/v3electionpb.Election/Leader"));
+        assert!(!is_read("/etcdserverpb.KV/Put") && !is_read("/etcdserverpb.KV/Txn"));
+        for name in READS {
+            assert!(Method::all().any(|known| known.name == name), "{name} is no method");
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// How often a connection that does not end by itself is looked at when the process stops.
 const FAREWELL_LOOK: Duration = Duration::from_millis(50);
-/// How long an answer that has begun may take then. Calls that wait for theirs, on a slow disk, have longer.
+/// How long a call may take then. One that changes something, on a slow disk, has longer: its outcome matters.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The pause after a failed accept, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -30,7 +30,6 @@ const CANCELED_UNSEEN_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
     Client,
-    Peer,
     Metrics,
 }
 
@@ -46,7 +45,6 @@ pub struct Dealt {
 #[derive(Clone)]
 pub struct House {
     pub client: Doors,
-    pub peer: Doors,
     pub metrics: Doors,
 }
 
@@ -54,7 +52,6 @@ impl House {
     fn doors(&self, listener: Listener) -> Doors {
         match listener {
             Listener::Client => self.client.clone(),
-            Listener::Peer => self.peer.clone(),
             Listener::Metrics => self.metrics.clone(),
         }
     }
@@ -68,7 +65,7 @@ pub struct Keeping {
     pub ping_timeout: Duration,
     /// The shortest interval of a client's pings, zero for any.
     pub client_ping_min: Duration,
-    /// How long calls may wait for their answers when the process stops.
+    /// How long changes may wait for their answers when the process stops.
     pub patience: Duration,
 }
 
@@ -92,7 +89,7 @@ impl Dealer {
             let next = async {
                 let place = match kind {
                     Listener::Client => self.places.clone().acquire_owned().await.ok(),
-                    Listener::Peer | Listener::Metrics => None,
+                    Listener::Metrics => None,
                 };
                 (place, listener.accept().await)
             };
@@ -152,7 +149,7 @@ async fn farewell(peer: &Peer, patience: Duration) {
     let asked = Instant::now();
     loop {
         tokio::time::sleep(FAREWELL_LOOK).await;
-        let time = if peer.is_waiting() { patience } else { FAREWELL };
+        let time = if peer.is_writing() { patience } else { FAREWELL };
         if peer.is_deaf() || asked.elapsed() >= time {
             return;
         }

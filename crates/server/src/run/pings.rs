@@ -34,8 +34,8 @@ pub struct Peer {
     framed: AtomicBool,
     /// Calls under way.
     calls: AtomicUsize,
-    /// Those of them that wait for their answer to begin.
-    waiting: AtomicUsize,
+    /// Those of them that change something and have no answer yet.
+    writes: AtomicUsize,
 }
 
 impl Peer {
@@ -45,12 +45,14 @@ impl Peer {
 
     pub fn call_begins(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Once for each call, at its end at the latest.
-    pub fn answer_begins(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    pub fn write_begins(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn write_ends(&self) {
+        self.writes.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub fn call_ends(&self) {
@@ -67,9 +69,9 @@ impl Peer {
         self.framed.load(Ordering::Relaxed) && self.is_idle()
     }
 
-    /// Whether a call waits for its answer to begin.
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+    /// Whether a client waits to hear what became of a change.
+    pub fn is_writing(&self) -> bool {
+        self.writes.load(Ordering::Relaxed) > 0
     }
 }
 
