@@ -41,11 +41,7 @@ pub(super) fn no_content() -> Reply {
 
 /// A good answer.
 pub(super) fn ok(content_type: &'static str, body: Bytes) -> Reply {
-    with(
-        reply(StatusCode::OK, Full::new(body).boxed_unsync()),
-        CONTENT_TYPE,
-        HeaderValue::from_static(content_type),
-    )
+    with(reply(StatusCode::OK, Full::new(body).boxed_unsync()), CONTENT_TYPE, HeaderValue::from_static(content_type))
 }
 
 /// An open stream.

@@ -1,6 +1,7 @@
 //! Bodies of requests, read within bounds of size and time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -23,10 +24,10 @@ pub(super) enum BodyError {
     TooSlow,
 }
 
-/// The next piece of a body, within the time that a connection may be silent; `None` at its end.
-pub(super) async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+/// The next piece of a body, which may be silent for that long; `None` at its end.
+pub(super) async fn next_piece(body: &mut Incoming, silence_max: Duration) -> Result<Option<Bytes>, BodyError> {
     loop {
-        match timeout(SILENCE_MAX, body.frame()).await {
+        match timeout(silence_max, body.frame()).await {
             Err(_) => return Err(BodyError::TooSlow),
             Ok(None) => return Ok(None),
             Ok(Some(Err(_))) => return Err(BodyError::Cut),
@@ -61,7 +62,9 @@ pub(super) async fn read(shared: &Shared, mut body: Incoming, max: usize) -> Res
     let deadline = Instant::now() + REQUEST_MAX;
     let mut held = Held(&shared.bodies_bytes, 0);
     let mut whole = BytesMut::new();
-    while let Some(piece) = timeout_at(deadline, next_piece(&mut body)).await.unwrap_or(Err(BodyError::TooSlow))? {
+    while let Some(piece) =
+        timeout_at(deadline, next_piece(&mut body, SILENCE_MAX)).await.unwrap_or(Err(BodyError::TooSlow))?
+    {
         if whole.len() + piece.len() > max {
             return Err(BodyError::TooLarge);
         }

@@ -11,10 +11,10 @@ use proto::etcdserverpb::{LeaseKeepAliveRequest, LeaseKeepAliveResponse};
 use proto::leasepb::{LeaseInternalRequest, LeaseInternalResponse};
 use state::Version;
 
+use super::Origin;
 use super::answer::{self, Reply};
 use super::body::{self, BodyError};
 use super::raft::of_cluster;
-use super::Origin;
 use crate::host::{HashKvError, LeaseError, PromoteError};
 use crate::wire::{headers, json, time};
 

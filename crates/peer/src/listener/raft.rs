@@ -18,7 +18,10 @@ pub(super) fn check_sender(shared: &Shared, request: &HeaderMap) -> Result<(), R
     let identity = &shared.config.identity;
     let version = |name| headers::read_version(request, name).map(|version| version.minor_line());
     let (Some(server), Some(minimum)) = (version(headers::SERVER_VERSION), version(headers::MIN_CLUSTER)) else {
-        return Err(answer::text(StatusCode::BAD_REQUEST, "a version in the request is not of the form major.minor.patch"));
+        return Err(answer::text(
+            StatusCode::BAD_REQUEST,
+            "a version in the request is not of the form major.minor.patch",
+        ));
     };
     let told = || format!("{:x}", headers::read_id(request, headers::SERVER_FROM).unwrap_or_default());
     if server < MIN_CLUSTER_VERSION || minimum > identity.version.minor_line() {

@@ -20,6 +20,8 @@ use crate::wire::headers;
 
 /// Pieces that may wait to be written.
 const PIECES_AHEAD: usize = 8;
+/// How long the sender may send nothing: it reads from a disk that may be busy.
+const SILENT_MAX: Duration = Duration::from_secs(15);
 
 /// Receives a snapshot: the database is made durable, then the message handed on.
 pub(super) async fn receive(origin: &Origin, request: Request<Incoming>) -> Reply {
@@ -95,7 +97,7 @@ async fn envelope(body: &mut Incoming, input: &mut Input) -> Result<Message, Str
         if let Some(message) = decoder.next(input).map_err(|error| error.to_string())? {
             return Ok(message);
         }
-        match body::next_piece(body).await {
+        match body::next_piece(body, SILENT_MAX).await {
             Ok(Some(piece)) => input.push(piece),
             Ok(None) => return Err("unexpected EOF".to_owned()),
             Err(error) => return Err(error.to_string()),
@@ -125,7 +127,12 @@ fn check(origin: &Origin, message: &Message, sender: Option<u64>) -> Result<(), 
 }
 
 /// Writes the database on a thread that may block. Returns the message, and how many bytes came with it.
-async fn save(shared: &Arc<Shared>, mut message: Message, mut body: Incoming, mut input: Input) -> io::Result<(Message, u64)> {
+async fn save(
+    shared: &Arc<Shared>,
+    mut message: Message,
+    mut body: Incoming,
+    mut input: Input,
+) -> io::Result<(Message, u64)> {
     clear_local(&mut message);
     let (pieces, writer) = write(shared, &message);
     let mut bytes = 0;
@@ -136,7 +143,7 @@ async fn save(shared: &Arc<Shared>, mut message: Message, mut body: Incoming, mu
         if !piece.is_empty() && pieces.send(Piece::Bytes(piece)).await.is_err() {
             break;
         }
-        next = body::next_piece(&mut body).await.map_err(io::Error::other)?;
+        next = body::next_piece(&mut body, SILENT_MAX).await.map_err(io::Error::other)?;
     }
     // The same.
     drop(pieces.send(Piece::End).await);
@@ -153,7 +160,6 @@ enum Piece {
 /// The writer gives up when the pieces end without [`Piece::End`].
 fn write(shared: &Arc<Shared>, message: &Message) -> (mpsc::Sender<Piece>, JoinHandle<io::Result<()>>) {
     let (sender, mut pieces) = mpsc::channel(PIECES_AHEAD);
-    // Only what tells about the snapshot: its data can be large.
     let (host, message) = (shared.host.clone(), message.clone());
     let writer = tokio::task::spawn_blocking(move || {
         let mut sink = host.receive_snapshot(&message)?;

@@ -96,7 +96,8 @@ async fn open(peer: &Peer, kind: StreamKind) -> Result<Incoming, Ended> {
     headers.insert(headers::RAFT_TO, headers::id(peer.id));
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
     let patience = config.dial_timeout + SILENCE_MAX;
-    let answer = timeout(patience, peer.shared.caller.begin(&url, Method::GET, &path, headers, body)).await;
+    let asking = peer.shared.caller.begin(&url, Method::GET, &path, headers, body, SILENCE_MAX);
+    let answer = timeout(patience, asking).await;
     let outcome = match answer.unwrap_or(Err(CallError::TimedOut(patience))) {
         Ok(answer) => judge(config.identity.version, answer).await,
         Err(error) => Err(error.into()),

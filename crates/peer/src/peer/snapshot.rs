@@ -26,6 +26,8 @@ use crate::wire::{headers, read_body};
 const PARTS_AHEAD: usize = 4;
 /// How long the receiver may take from the last byte to its answer: it makes the database durable in that time.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
+/// How long the receiver may take nothing: its disk may be busy.
+const STALL_MAX: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Tells the host the fate of a snapshot, whatever becomes of the task that sends it.
@@ -96,7 +98,8 @@ async fn post(peer: &Peer, message: &Message, database: Box<dyn SnapshotSource>)
     let mut headers = headers::of_sender(&peer.shared.config.identity);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     let (body, ended) = Database::read(encode_envelope(message), database);
-    let posting = peer.shared.caller.begin(&url, Method::POST, "/raft/snapshot", headers, body.boxed_unsync());
+    let body = body.boxed_unsync();
+    let posting = peer.shared.caller.begin(&url, Method::POST, "/raft/snapshot", headers, body, STALL_MAX);
     // While the body is written, the link's own deadline holds; the answer has its time once all is written.
     let too_late = async {
         // A dropped body has ended too.

@@ -8,7 +8,7 @@ use proto::raftpb::{Message, MessageType};
 use state::Version;
 use tokio::task::JoinSet;
 
-use super::{Peers, PeerStatus, Shared};
+use super::{PeerStatus, Peers, Shared};
 use crate::fetch::Fetcher;
 use crate::host::SnapshotSource;
 use crate::peer::{Peer, Report, Urls};
@@ -199,8 +199,14 @@ mod tests {
             Message { msg_type, to, index, reject, ..Message::default() }
         };
         let beat = Message { msg_type: MessageType::MsgHeartbeatResp.into(), to: 1, ..Message::default() };
-        let messages =
-            [answer(1, 5, false), answer(2, 5, false), answer(1, 6, true), beat, answer(1, 7, false), answer(1, 8, false)];
+        let messages = [
+            answer(1, 5, false),
+            answer(2, 5, false),
+            answer(1, 6, true),
+            beat,
+            answer(1, 7, false),
+            answer(1, 8, false),
+        ];
         assert_eq!(superseded(&messages), [0, 4]);
         assert_eq!(superseded(&messages[..4]), Vec::<usize>::new());
     }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::link::connect;
 use super::url::PeerUrl;
+use crate::config::SILENCE_MAX;
 
 /// Connections kept for one address.
 const IDLE_MAX: usize = 4;
@@ -89,7 +90,7 @@ impl Caller {
                 outcome => return outcome,
             }
         }
-        let sender = self.open(url).await?;
+        let sender = self.open(url, SILENCE_MAX).await?;
         self.ask_on(url, sender, call, max).await
     }
 
@@ -108,7 +109,8 @@ impl Caller {
         Ok(Response::from_parts(head, body))
     }
 
-    /// Sends a request on a connection of its own; the answer's body may be endless.
+    /// Sends a request on a connection of its own; the answer's body may be endless, and the
+    /// other end may take nothing for `stall_max`.
     pub async fn begin(
         &self,
         url: &PeerUrl,
@@ -116,14 +118,15 @@ impl Caller {
         path: &str,
         headers: HeaderMap,
         body: Outgoing,
+        stall_max: Duration,
     ) -> Result<Response<Incoming>, CallError> {
-        let mut sender = self.open(url).await?;
+        let mut sender = self.open(url, stall_max).await?;
         Ok(sender.send_request(request(url, method, path, headers, body)?).await?)
     }
 
     /// The connection lives until the last user of the answer is gone.
-    async fn open(&self, url: &PeerUrl) -> Result<SendRequest<Outgoing>, CallError> {
-        let link = connect(url, self.dial_timeout).await.map_err(CallError::Connect)?;
+    async fn open(&self, url: &PeerUrl, stall_max: Duration) -> Result<SendRequest<Outgoing>, CallError> {
+        let link = connect(url, self.dial_timeout, stall_max).await.map_err(CallError::Connect)?;
         let (sender, connection) = http1::handshake(TokioIo::new(link)).await?;
         tokio::spawn(async move {
             // Whoever waits for an answer hears of the failure.

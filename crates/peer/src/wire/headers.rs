@@ -77,7 +77,9 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         assert_eq!(read_version(&headers, SERVER_VERSION), Some(UNTOLD));
-        for (text, read) in [("3.4.23", Some((3, 4))), ("3.6.0-alpha.0", Some((3, 6))), ("3.4", None), ("x", None), ("", None)] {
+        for (text, read) in
+            [("3.4.23", Some((3, 4))), ("3.6.0-alpha.0", Some((3, 6))), ("3.4", None), ("x", None), ("", None)]
+        {
             headers.insert(SERVER_VERSION, HeaderValue::from_static(text));
             assert_eq!(read_version(&headers, SERVER_VERSION).map(|v| (v.major, v.minor)), read, "{text}");
         }
@@ -86,10 +88,14 @@ mod tests {
     #[test]
     fn a_sender_tells_who_it_is() {
         let peer_urls = vec!["http://a:1".to_owned(), "http://b:1".to_owned()];
-        let identity = Identity { member: 0xab, cluster: 0xcd, version: Version { major: 3, minor: 7, patch: 1 }, peer_urls };
+        let identity =
+            Identity { member: 0xab, cluster: 0xcd, version: Version { major: 3, minor: 7, patch: 1 }, peer_urls };
         let headers = of_sender(&identity);
         let text = |name| text(&headers, name).to_owned();
-        assert_eq!((text(SERVER_FROM), text(CLUSTER_ID), text(SERVER_VERSION)), ("ab".into(), "cd".into(), "3.7.1".into()));
+        assert_eq!(
+            (text(SERVER_FROM), text(CLUSTER_ID), text(SERVER_VERSION)),
+            ("ab".into(), "cd".into(), "3.7.1".into())
+        );
         assert_eq!((text(MIN_CLUSTER), text(PEER_URLS)), ("3.0.0".into(), "http://a:1,http://b:1".into()));
     }
 }

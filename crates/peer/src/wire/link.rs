@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
@@ -21,9 +22,10 @@ pub enum Socket {
     Unix(std::os::unix::net::UnixStream),
 }
 
-/// A connection on the runtime of this thread. A write that the other end takes nothing of for [`SILENCE_MAX`] fails.
+/// A connection on the runtime of this thread. A write that the other end takes nothing of for `stall_max` fails.
 pub(crate) struct Link {
     inner: Inner,
+    stall_max: Duration,
     /// Runs while a write waits.
     patience: Option<Pin<Box<Sleep>>>,
 }
@@ -52,40 +54,45 @@ impl Socket {
 }
 
 impl Link {
-    fn new(inner: Inner) -> Link {
-        Link { inner, patience: None }
+    fn unix(stream: UnixStream, stall_max: Duration) -> Link {
+        Link { inner: Inner::Unix(stream), stall_max, patience: None }
+    }
+
+    fn tcp(stream: TcpStream, stall_max: Duration) -> io::Result<Link> {
+        stream.set_nodelay(true)?;
+        // What lies in the kernel's buffers must not wait for a dead machine for longer than what doesn't fit in there.
+        let millis = u32::try_from(stall_max.as_millis()).unwrap_or(u32::MAX);
+        sockopt::set_tcp_user_timeout(&stream, millis)?;
+        Ok(Link { inner: Inner::Tcp(stream), stall_max, patience: None })
     }
 
     /// Goes over to the runtime of this thread.
     pub fn accept(socket: Socket) -> io::Result<Link> {
-        Ok(Link::new(match socket {
+        match socket {
             Socket::Tcp(stream) => {
                 stream.set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
-                Inner::Tcp(TcpStream::from_std(stream)?)
+                Link::tcp(TcpStream::from_std(stream)?, SILENCE_MAX)
             }
             Socket::Unix(stream) => {
                 stream.set_nonblocking(true)?;
-                Inner::Unix(UnixStream::from_std(stream)?)
+                Ok(Link::unix(UnixStream::from_std(stream)?, SILENCE_MAX))
             }
-        }))
+        }
     }
 }
 
-/// Opens a connection; it must be up within `patience`.
-pub(crate) async fn connect(url: &PeerUrl, patience: Duration) -> io::Result<Link> {
+/// Opens a connection; it must be up within `patience`. Writes may stall for `stall_max`.
+pub(super) async fn connect(url: &PeerUrl, patience: Duration, stall_max: Duration) -> io::Result<Link> {
     if url.tls {
         let reason = format!("{url}: TLS between members is not supported yet");
         return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
     }
     let connecting = async {
-        Ok(Link::new(if url.unix {
-            Inner::Unix(UnixStream::connect(&url.authority).await?)
+        if url.unix {
+            Ok(Link::unix(UnixStream::connect(&url.authority).await?, stall_max))
         } else {
-            let stream = TcpStream::connect(&url.authority).await?;
-            stream.set_nodelay(true)?;
-            Inner::Tcp(stream)
-        }))
+            Link::tcp(TcpStream::connect(&url.authority).await?, stall_max)
+        }
     };
     match tokio::time::timeout(patience, connecting).await {
         Ok(outcome) => outcome,
@@ -116,7 +123,7 @@ impl Link {
             return outcome;
         }
         let sleep =
-            self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + SILENCE_MAX)));
+            self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + self.stall_max)));
         ready!(sleep.as_mut().poll(cx));
         self.patience = None;
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the other end takes nothing")))

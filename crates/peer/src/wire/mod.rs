@@ -7,7 +7,7 @@ mod link;
 pub(crate) mod time;
 mod url;
 
-pub(crate) use call::{Call, CallError, Caller, Outgoing, read_body};
+pub(crate) use call::{Call, CallError, Caller, read_body};
+pub(crate) use link::Link;
 pub use link::Socket;
-pub(crate) use link::{Link, connect};
-pub(crate) use url::{PeerUrl, UrlError};
+pub(crate) use url::PeerUrl;

@@ -1,0 +1,222 @@
+//! A cluster of two: real etcd leads, and a follower that knows just enough of raft lives behind our transport. The
+//! binaries are found by `QUORATE_ETCD_3_4` and `QUORATE_ETCD_3_5`, or under the name `etcd` for 3.4.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use peer::{Fetcher, HashKvError, LeaseError, PromoteError, Refusal};
+use prost::Message as _;
+use proto::etcdserverpb::{InternalRaftRequest, LeaseTimeToLiveRequest, PutRequest, RequestHeader};
+use proto::raftpb::{Entry, Message, MessageType};
+use sha1::{Digest, Sha1};
+use state::Version;
+
+use super::site::*;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const TOKEN: &str = "peer-test";
+
+fn first_eight(digest: Sha1) -> u64 {
+    let digest = digest.finalize();
+    digest[..8].iter().fold(0, |id, byte| id << 8 | u64::from(*byte))
+}
+
+fn member_id(url: &str) -> u64 {
+    first_eight(Sha1::new().chain_update(url).chain_update(TOKEN))
+}
+
+fn cluster_id(mut members: Vec<u64>) -> u64 {
+    members.sort_unstable();
+    first_eight(members.iter().fold(Sha1::new(), |digest, id| digest.chain_update(id.to_be_bytes())))
+}
+
+/// Real etcd, ended with this.
+struct Real {
+    child: Child,
+    client: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+impl Real {
+    fn start(binary: &Path, peer_url: &str, other_url: &str) -> Real {
+        let dir = tempfile::tempdir().unwrap();
+        let (held, client) = listen();
+        drop(held);
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let child = Command::new(binary)
+            .args(["--name", "real", "--data-dir"])
+            .arg(dir.path().join("data"))
+            .args(["--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url])
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--initial-cluster", &format!("real={peer_url},ours={other_url}")])
+            .args(["--initial-cluster-token", TOKEN, "--initial-cluster-state", "new"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Real { child, client, _dir: dir }
+    }
+
+    /// Posts JSON to the gateway, again until there is an answer: the member opens its doors once it has joined.
+    fn post(&self, path: &str, json: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.try_post(path, json) {
+                Ok(answer) if answer.starts_with("HTTP/1.1 200") => return answer,
+                other if Instant::now() > deadline => panic!("{path} {json}: {other:?}"),
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    fn try_post(&self, path: &str, json: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.client.strip_prefix("http://").unwrap())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{json}",
+            json.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// Grants every vote and takes every entry.
+fn follow(site: &Site, stop: &AtomicBool) {
+    let mut next = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let new = site.host.look(|seen| seen.messages[next..].to_vec());
+        next += new.len();
+        let answers: Vec<Message> = new.iter().filter_map(answer).collect();
+        site.transport.send(answers);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn answer(message: &Message) -> Option<Message> {
+    let to = Message { to: message.from, from: message.to, term: message.term, ..Message::default() };
+    Some(match MessageType::try_from(message.msg_type).unwrap() {
+        MessageType::MsgPreVote => Message { msg_type: MessageType::MsgPreVoteResp.into(), ..to },
+        MessageType::MsgVote => Message { msg_type: MessageType::MsgVoteResp.into(), ..to },
+        MessageType::MsgHeartbeat => {
+            Message { msg_type: MessageType::MsgHeartbeatResp.into(), context: message.context.clone(), ..to }
+        }
+        MessageType::MsgApp => {
+            let index = message.index + message.entries.len() as u64;
+            Message { msg_type: MessageType::MsgAppResp.into(), index, ..to }
+        }
+        _ => return None,
+    })
+}
+
+/// A put, proposed by us and handed to the leader.
+fn proposal(from: u64, to: u64) -> Message {
+    let put = PutRequest { key: Bytes::from_static(b"ours"), value: Bytes::from_static(b"1"), ..Default::default() };
+    let header = Some(RequestHeader { id: 4711, ..Default::default() });
+    let data = InternalRaftRequest { header, put: Some(put), ..Default::default() }.encode_to_vec();
+    let entries = vec![Entry { data: data.into(), ..Entry::default() }];
+    Message { msg_type: MessageType::MsgProp.into(), from, to, entries, ..Message::default() }
+}
+
+/// Streams both ways, with a leader that puts, takes our proposal and then removes us.
+fn lives_with(binary: &Path, version: Version) {
+    let (held, real_url) = listen();
+    let (listener, url) = listen();
+    let (id, real_id) = (member_id(&url), member_id(&real_url));
+    let site = Arc::new(Site::start_on(listener, url.clone(), id, cluster_id(vec![id, real_id]), |config| {
+        config.identity.version = version;
+    }));
+    drop(held);
+    let real = Real::start(binary, &real_url, &url);
+    site.transport.set_members(&[member(id, &url), member(real_id, &real_url)]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let follower = std::thread::spawn({
+        let (site, stop) = (site.clone(), stop.clone());
+        move || follow(&site, &stop)
+    });
+    real.post("/v3/kv/put", r#"{"key":"dGhlaXJz","value":"MQ=="}"#);
+    let has = |message: &Message, key: &[u8]| {
+        message.entries.iter().any(|entry| entry.data.windows(key.len()).any(|window| window == key))
+    };
+    site.host.wait("the put", |seen| seen.messages.iter().any(|m| has(m, b"theirs")).then_some(()));
+    site.host.wait("signs of life", |seen| (seen.received_bytes.get(&0)? > &0).then_some(()));
+    site.transport.send(vec![proposal(id, real_id)]);
+    site.host.wait("our own put", |seen| seen.messages.iter().any(|m| has(m, b"ours")).then_some(()));
+    let answer = real.post("/v3/kv/range", r#"{"key":"b3Vycw=="}"#);
+    assert!(answer.contains(r#""value":"MQ==""#), "{answer}");
+    site.host.look(|seen| assert_eq!(seen.activity.get(&real_id), Some(&true)));
+    let granted = real.post("/v3/lease/grant", r#"{"TTL":60,"ID":77}"#);
+    assert!(granted.contains(r#""ID":"77""#), "{granted}");
+    ask(questions(&real_url, real_id, cluster_id(vec![id, real_id]), version));
+    let removed = real.post("/v3/cluster/member/remove", &format!(r#"{{"ID":"{id}"}}"#));
+    assert!(removed.contains("\"members\""), "{removed}");
+    site.host.wait("the news that we were removed", |seen| seen.removed_self.then_some(()));
+    stop.store(true, Ordering::Relaxed);
+    follower.join().unwrap();
+}
+
+/// What the leader answers to single questions.
+async fn questions(url: &str, leader: u64, cluster: u64, version: Version) {
+    let fetcher = Fetcher::new(Duration::from_secs(2));
+    let fetched = fetcher.members(url, PATIENCE).await.unwrap();
+    assert_eq!((fetched.cluster, fetched.members.len()), (cluster, 2));
+    assert_eq!(fetcher.version(url, PATIENCE).await.unwrap().server.minor_line(), version);
+    assert!(!fetcher.downgrade_enabled(url, PATIENCE).await.unwrap());
+    let hash = fetcher.hash_kv(url, cluster, 3, PATIENCE).await.unwrap();
+    assert!(hash.hash != 0 && hash.current_revision == 3, "{hash:?}");
+    let future = fetcher.hash_kv(url, cluster, 1000, PATIENCE).await.unwrap_err();
+    assert!(matches!(future, Refusal::Refused(HashKvError::FutureRevision)), "{future}");
+    let promote = async |id| fetcher.promote(url, id, None, PATIENCE).await.unwrap_err();
+    assert!(matches!(promote(5).await, Refusal::Refused(PromoteError::NotFound)));
+    assert!(matches!(promote(leader).await, Refusal::Refused(PromoteError::NotLearner)));
+    assert_eq!(fetcher.lease_renew(url, 77, PATIENCE).await.unwrap(), 60);
+    let unknown = fetcher.lease_renew(url, 78, PATIENCE).await.unwrap_err();
+    assert!(matches!(unknown, Refusal::Refused(LeaseError::NotFound)), "{unknown}");
+    let request = |id| LeaseTimeToLiveRequest { id, keys: true };
+    let left = fetcher.lease_time_to_live(url, request(77), PATIENCE).await.unwrap();
+    assert!((left.granted_ttl, left.id) == (60, 77) && left.ttl > 0, "{left:?}");
+    let unknown = fetcher.lease_time_to_live(url, request(78), PATIENCE).await.unwrap_err();
+    assert!(matches!(unknown, Refusal::Refused(LeaseError::NotFound)), "{unknown}");
+}
+
+/// The binary that the environment names, or the one in the path for 3.4.
+fn binary(variable: &str, otherwise: Option<&str>) -> Option<std::path::PathBuf> {
+    let named = std::env::var_os(variable).map(std::path::PathBuf::from);
+    let found = named.or_else(|| otherwise.map(std::path::PathBuf::from)).filter(|path| path.exists());
+    if found.is_none() {
+        // Past the capture of the test harness, so that nobody takes this for a test that ran.
+        let text = format!("LEFT OUT: the test with real etcd, because {variable} names no binary\n");
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+    }
+    found
+}
+
+#[test]
+fn real_etcd_3_4_takes_us_for_a_member() {
+    if let Some(binary) = binary("QUORATE_ETCD_3_4", Some("/usr/bin/etcd")) {
+        lives_with(&binary, Version::V3_4);
+    }
+}
+
+#[test]
+fn real_etcd_3_5_takes_us_for_a_member() {
+    if let Some(binary) = binary("QUORATE_ETCD_3_5", None) {
+        lives_with(&binary, Version::V3_5);
+    }
+}
