@@ -4,6 +4,7 @@
 pub mod access;
 pub mod arguments;
 pub mod disk;
+pub mod failover;
 pub mod faults;
 mod fuse;
 pub mod group;
