@@ -22,11 +22,13 @@ use crate::wire::{headers, json, time};
 const BODY_BYTES_MAX: usize = 64 << 10;
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/protobuf";
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// `/raft/probing`
 pub(super) fn probing() -> Reply {
-    answer::ok(TEXT, format!("{{\"OK\":true,\"Now\":\"{}\"}}\n", time::text(SystemTime::now())).into())
+    answer::ok(
+        "text/plain; charset=utf-8",
+        format!("{{\"OK\":true,\"Now\":\"{}\"}}\n", time::text(SystemTime::now())).into(),
+    )
 }
 
 /// `/members`
@@ -47,7 +49,7 @@ pub(super) fn knows_downgrade(origin: &Origin) -> bool {
 /// `/downgrade/enabled`
 pub(super) async fn downgrade_enabled(origin: &Origin) -> Reply {
     let reply = match origin.shared.host.downgrade_enabled().await {
-        Ok(enabled) => answer::ok(TEXT, Bytes::from_static(if enabled { b"true" } else { b"false" })),
+        Ok(enabled) => answer::ok("text/plain", Bytes::from_static(if enabled { b"true" } else { b"false" })),
         Err(error) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, &error),
     };
     of_cluster(&origin.shared, reply)
@@ -137,8 +139,7 @@ async fn time_left(origin: &Origin, body: Incoming) -> Result<Reply, Reply> {
 /// `/members/hashkv`
 pub(super) async fn hash_kv(origin: &Origin, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
-    let reply = hashed(origin, &head.headers, body).await.unwrap_or_else(|refusal| refusal);
-    of_cluster(&origin.shared, reply)
+    hashed(origin, &head.headers, body).await.unwrap_or_else(|refusal| refusal)
 }
 
 async fn hashed(origin: &Origin, request: &HeaderMap, body: Incoming) -> Result<Reply, Reply> {
@@ -156,5 +157,5 @@ async fn hashed(origin: &Origin, request: &HeaderMap, body: Incoming) -> Result<
         };
         answer::text(status, &error.to_string())
     })?;
-    Ok(answer::ok(JSON, json::hash_kv(&hash)))
+    Ok(of_cluster(&origin.shared, answer::ok(JSON, json::hash_kv(&hash))))
 }

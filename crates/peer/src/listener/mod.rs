@@ -76,7 +76,9 @@ async fn route(origin: Origin, request: Request<Incoming>) -> Reply {
     }
     let (fits, allowed) = match path.as_str() {
         "/raft" | "/raft/snapshot" | "/leases" | "/leases/internal" => (post, "POST"),
-        "/raft/probing" | "/members" | "/members/hashkv" | "/version" => (get, "GET"),
+        // etcd looks at no method here.
+        "/raft/probing" => (true, ""),
+        "/members" | "/members/hashkv" | "/version" => (get, "GET"),
         "/downgrade/enabled" if calls::knows_downgrade(&origin) => (get, "GET"),
         _ => return answer::text(StatusCode::NOT_FOUND, "404 page not found"),
     };

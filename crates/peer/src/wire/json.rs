@@ -74,7 +74,7 @@ pub(crate) fn versions(versions: &Versions) -> Bytes {
         storage: told.then(|| text(versions.storage, "unknown")),
     };
     // etcd puts no line break here.
-    serde_json::to_vec(&form).map(Bytes::from).unwrap_or_default()
+    self::text(&form)
 }
 
 /// Reads such a body: the server's version, and the cluster's where it is decided.
@@ -126,9 +126,9 @@ fn is_zero_hash(n: &u32) -> bool {
     *n == 0
 }
 
-/// The body of an answer to `/members/hashkv`.
+/// The body of an answer to `/members/hashkv`, without a line break.
 pub(crate) fn hash_kv(hash: &HashKv) -> Bytes {
-    line(&HashForm {
+    text(&HashForm {
         header: Some(HeaderForm { revision: hash.current_revision, ..HeaderForm::default() }),
         hash: hash.hash,
         compact_revision: hash.compact_revision,
@@ -149,7 +149,7 @@ pub(crate) fn read_hash_kv(text: &[u8]) -> Result<HashKv, String> {
 
 /// The body of a request for `/members/hashkv`.
 pub(crate) fn revision(revision: i64) -> Bytes {
-    serde_json::to_vec(&RevisionForm { revision }).map(Bytes::from).unwrap_or_default()
+    text(&RevisionForm { revision })
 }
 
 /// Reads such a body.
@@ -157,11 +157,16 @@ pub(crate) fn read_revision(text: &[u8]) -> Result<i64, String> {
     serde_json::from_slice::<RevisionForm>(text).map(|form| form.revision).map_err(|error| error.to_string())
 }
 
-/// Strings, numbers and booleans always encode.
+/// With a line break.
 fn line<T: Serialize>(form: &T) -> Bytes {
-    let mut text = serde_json::to_vec(form).unwrap_or_default();
+    let mut text = Vec::from(text(form));
     text.push(b'\n');
     text.into()
+}
+
+/// Strings, numbers and booleans always encode.
+fn text<T: Serialize>(form: &T) -> Bytes {
+    serde_json::to_vec(form).map(Bytes::from).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -200,7 +205,7 @@ mod tests {
     fn hashes_leave_zeros_out() {
         let hash = HashKv { hash: 9, compact_revision: 0, hash_revision: 4, current_revision: 5 };
         let text = hash_kv(&hash);
-        assert_eq!(&text[..], b"{\"header\":{\"revision\":5},\"hash\":9,\"hash_revision\":4}\n");
+        assert_eq!(&text[..], b"{\"header\":{\"revision\":5},\"hash\":9,\"hash_revision\":4}");
         assert_eq!(read_hash_kv(&text), Ok(hash));
         assert_eq!((&revision(0)[..], &revision(3)[..]), (&b"{}"[..], &b"{\"revision\":3}"[..]));
         assert_eq!((read_revision(b"{}"), read_revision(b"{\"revision\":3}")), (Ok(0), Ok(3)));

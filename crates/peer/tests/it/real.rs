@@ -40,7 +40,7 @@ fn cluster_id(mut members: Vec<u64>) -> u64 {
 struct Real {
     child: Child,
     client: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Drop for Real {
@@ -48,6 +48,11 @@ impl Drop for Real {
         // It may have ended by itself.
         let _ended = self.child.kill();
         let _status = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("{}", lines[lines.len().saturating_sub(30)..].join("\n"));
+        }
     }
 }
 
@@ -68,7 +73,7 @@ impl Real {
             .stderr(log)
             .spawn()
             .unwrap();
-        Real { child, client, _dir: dir }
+        Real { child, client, dir }
     }
 
     /// Posts JSON to the gateway, again until there is an answer: the member opens its doors once it has joined.
@@ -180,8 +185,11 @@ async fn questions(url: &str, leader: u64, cluster: u64, version: Version) {
     assert!(!fetcher.downgrade_enabled(url, PATIENCE).await.unwrap());
     let hash = fetcher.hash_kv(url, cluster, 3, PATIENCE).await.unwrap();
     assert!(hash.hash != 0 && hash.current_revision == 3, "{hash:?}");
-    let future = fetcher.hash_kv(url, cluster, 1000, PATIENCE).await.unwrap_err();
-    assert!(matches!(future, Refusal::Refused(HashKvError::FutureRevision)), "{future}");
+    // 3.4.23 doesn't answer this one at all.
+    if version >= Version::V3_5 {
+        let future = fetcher.hash_kv(url, cluster, 1000, PATIENCE).await.unwrap_err();
+        assert!(matches!(future, Refusal::Refused(HashKvError::FutureRevision)), "{future}");
+    }
     let promote = async |id| fetcher.promote(url, id, None, PATIENCE).await.unwrap_err();
     assert!(matches!(promote(5).await, Refusal::Refused(PromoteError::NotFound)));
     assert!(matches!(promote(leader).await, Refusal::Refused(PromoteError::NotLearner)));
