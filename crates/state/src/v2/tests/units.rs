@@ -207,3 +207,22 @@ fn malformed_json_is_refused() {
         Tree::from_json(&tree.to_json()).unwrap();
     }
 }
+
+/// A SYNC of exactly the end takes the node, one of a moment before does not, and what ends first goes first.
+#[test]
+fn what_ends_at_the_moment_of_a_sync_goes() {
+    const END: i64 = 4_000_000_000_000_000_000;
+    let mut tree = Tree::new();
+    for (path, expires) in [("/1/later", END + 1), ("/1/b", END), ("/1/a", END), ("/1/first", END - 5)] {
+        tree.set(path, false, "v", Ttl { expires: Some(expires), refresh: false }).unwrap();
+    }
+    let mut sync = |time| {
+        let request = V2Request { method: "SYNC".into(), time, ..V2Request::default() };
+        let Ok(Reply::Expired(events)) = tree.apply(&request) else { panic!("a list of what has ended") };
+        events.iter().map(|event| event.node.key.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(sync(END - 1), ["/1/first"]);
+    assert_eq!(sync(END), ["/1/a", "/1/b"]);
+    assert_eq!(sync(END), Vec::<String>::new());
+    assert_eq!(sync(END + 1), ["/1/later"]);
+}
