@@ -3,6 +3,7 @@
 use crate::run::front::{Front, status};
 use http::{HeaderMap, HeaderValue};
 use proto::errors::ClientError;
+use state::Version;
 use tonic::metadata::MetadataMap;
 
 /// The key by which a caller asks to be refused while no leader is known.
@@ -24,6 +25,26 @@ pub fn admit_headers(front: &Front, headers: &HeaderMap) -> Result<(), tonic::St
         return Err(status(ClientError::NoLeader));
     }
     Ok(())
+}
+
+/// The calls that a learner answers; of ranges only serializable ones.
+const FOR_LEARNERS: [&str; 3] =
+    ["/etcdserverpb.Maintenance/Status", "/etcdserverpb.Maintenance/Snapshot", super::range::PATH];
+
+/// Errs where this member is a learner and the call not for it (facts: errors, 10).
+pub fn admit_path(front: &Front, path: &str) -> Result<(), tonic::Status> {
+    if front.shared.status.is_learner() && !FOR_LEARNERS.contains(&path) { Err(not_for_learners(front)) } else { Ok(()) }
+}
+
+/// As [`admit_path`], for a range.
+pub fn admit_range(front: &Front, serializable: bool) -> Result<(), tonic::Status> {
+    if front.shared.status.is_learner() && !serializable { Err(not_for_learners(front)) } else { Ok(()) }
+}
+
+/// Up to 3.5 the code was another one.
+fn not_for_learners(front: &Front) -> tonic::Status {
+    let refusal = ClientError::NotSupportedForLearner;
+    if front.shared.version < Version::V3_6 { tonic::Status::unavailable(refusal.text()) } else { status(refusal) }
 }
 
 /// The version that the client names, where it is text.

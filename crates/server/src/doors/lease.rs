@@ -4,6 +4,7 @@ use super::admission::admit;
 use crate::generated::etcdserverpb::lease_server::Lease;
 use crate::metrics::{Direction, Op, StreamApi};
 use crate::run::front::{Failure, Front, status};
+use crate::run::peers::leases;
 use crate::run::waiters::Reply;
 use node::{Event, Outcome as NodeOutcome};
 use proto::errors::ClientError;
@@ -46,16 +47,8 @@ impl LeaseDoor {
     /// Renews one lease; the header is read before the renewal, as etcd does.
     async fn keep_alive(&self, id: i64) -> Result<LeaseKeepAliveResponse, Failure> {
         let header = self.header();
-        match self.ask(|ticket| Event::LeaseKeepAlive { ticket, lease: id }).await? {
-            NodeOutcome::LeaseRenewed { ttl_secs } => {
-                if ttl_secs.is_some() {
-                    self.front.shared.metrics.leases_renewed.inc();
-                }
-                Ok(LeaseKeepAliveResponse { header, id, ttl: ttl_secs.unwrap_or(0) })
-            }
-            NodeOutcome::AskLeader { .. } => Err(ClientError::NoLeader.into()),
-            _ => Err(Failure::wrong_reply()),
-        }
+        let ttl = leases::renew(&self.front, id).await?.unwrap_or(0);
+        Ok(LeaseKeepAliveResponse { header, id, ttl })
     }
 }
 
@@ -126,28 +119,9 @@ impl Lease for LeaseDoor {
     ) -> Result<Response<LeaseTimeToLiveResponse>, Status> {
         admit(&self.front, request.metadata())?;
         let LeaseTimeToLiveRequest { id, keys } = request.into_inner();
-        let outcome = self.ask(|ticket| Event::LeaseTimeToLive { ticket, lease: id }).await?;
-        let time = match outcome {
-            NodeOutcome::LeaseTimeLeft(time) => time,
-            NodeOutcome::AskLeader { .. } => return Err(status(ClientError::NoLeader)),
-            _ => return Err(Failure::wrong_reply().into()),
-        };
-        let view = self.front.view();
-        let header = Some(self.front.header(&view, view.kv().revision()));
-        let Some(time) = time else {
-            return Ok(Response::new(LeaseTimeToLiveResponse { header, id, ttl: -1, ..Default::default() }));
-        };
-        let attached = match view.leases().get(id) {
-            Some(lease) if keys => lease.keys.iter().cloned().collect(),
-            _ => Vec::new(),
-        };
-        Ok(Response::new(LeaseTimeToLiveResponse {
-            header,
-            id,
-            ttl: time.left_secs,
-            granted_ttl: time.granted_secs,
-            keys: attached,
-        }))
+        let found = leases::time_to_live(&self.front, id, keys).await?;
+        let unknown = || LeaseTimeToLiveResponse { header: self.header(), id, ttl: -1, ..Default::default() };
+        Ok(Response::new(found.unwrap_or_else(unknown)))
     }
 
     async fn lease_leases(

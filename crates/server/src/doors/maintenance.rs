@@ -152,8 +152,9 @@ impl Maintenance for MaintenanceDoor {
         }
     }
 
-    async fn downgrade(&self, _request: Request<DowngradeRequest>) -> Result<Response<DowngradeResponse>, Status> {
-        Err(Status::unimplemented("etcdserver: downgrades are not supported by this release"))
+    async fn downgrade(&self, request: Request<DowngradeRequest>) -> Result<Response<DowngradeResponse>, Status> {
+        admit(&self.front, request.metadata())?;
+        Ok(Response::new(super::downgrade::answer(&self.front, &request.into_inner()).await?))
     }
 }
 

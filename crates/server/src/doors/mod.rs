@@ -5,8 +5,9 @@
 
 mod admission;
 mod answer;
-mod cluster;
+pub mod cluster;
 mod dialect;
+mod downgrade;
 mod election;
 mod health;
 mod kv;
@@ -19,6 +20,8 @@ mod range;
 mod range_stream;
 mod snapshot;
 mod watch;
+
+pub use self::kv::on_reader_thread;
 
 use self::answer::Answer;
 use self::meter::{Call, Desk, Inward, Outward};
@@ -110,6 +113,10 @@ impl Services {
         let service = path.split('/').nth(1).unwrap_or_default();
         let version = admission::client_version(request.headers());
         let call = Call::begin(&self.desk, method, peer, version);
+        if let Err(refusal) = admission::admit_path(&self.front, path) {
+            let answer = finish(refusal.into_http(), call);
+            return Box::pin(async move { Ok(answer) });
+        }
         macro_rules! call {
             ($server:ident) => {{
                 let request = request.map(|body| Inward::new(body, &call));

@@ -1,7 +1,7 @@
 //! The call Range, on a lane of its own: the answer is encoded straight from the store's records, a small one at once, a large
 //! one in two passes over one view: first its length, then its bytes as the client takes them.
 
-use super::admission::admit_headers;
+use super::admission::{admit_headers, admit_range};
 use super::answer::{Answer, BYTES_MAX};
 use super::kv::on_reader_thread;
 use super::meter::{Call, Details, Inward, PREFIX_BYTES};
@@ -80,6 +80,7 @@ async fn answer(
 ) -> Result<Ready, Status> {
     let (parts, body) = request.into_parts();
     let request = read(&parts.headers, body, receive_bytes_max).await?;
+    admit_range(front, request.serializable)?;
     admit_headers(front, &parts.headers)?;
     checks::range(&request).map_err(status)?;
     let began = Instant::now();

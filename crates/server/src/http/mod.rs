@@ -1,8 +1,7 @@
 //! The HTTP side: health, version, metrics (facts: observability, 3). gRPC stands beside it on the same port and is not
 //! seen here.
 //!
-//! What is served depends on the listener: clients get everything, a metrics listener health and metrics, a peer
-//! listener the version.
+//! What is served depends on the listener: clients get everything, a metrics listener health and metrics.
 
 mod checks;
 mod health;
@@ -80,7 +79,6 @@ pub struct Versions {
 enum Listener {
     Client,
     Metrics,
-    Peer,
 }
 
 /// What every request needs.
@@ -101,11 +99,6 @@ pub fn client_router(status: Arc<dyn Status>, metrics: Arc<Metrics>, config: &Co
 /// For the metrics URLs: no origins, no check of the host.
 pub fn metrics_router(status: Arc<dyn Status>, metrics: Arc<Metrics>) -> Router {
     plain(Listener::Metrics, status, metrics)
-}
-
-/// For the peer URLs, until the peer protocol stands there: the version.
-pub fn peer_router(status: Arc<dyn Status>, metrics: Arc<Metrics>) -> Router {
-    plain(Listener::Peer, status, metrics)
 }
 
 fn plain(listener: Listener, status: Arc<dyn Status>, metrics: Arc<Metrics>) -> Router {
@@ -136,7 +129,6 @@ async fn route(site: &Site, method: &Method, uri: &Uri) -> Response<Body> {
     let (health, metrics, version) = match site.listener {
         Listener::Client => (true, true, true),
         Listener::Metrics => (true, true, false),
-        Listener::Peer => (false, false, true),
     };
     match path {
         "/version" if version => only_get(method, || versions(site)),

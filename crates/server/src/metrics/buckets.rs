@@ -42,10 +42,12 @@ macro_rules! doubling {
 }
 
 doubling!(/** 1 ms to 8.192 s. */ E1: MILLISECOND, 14, SECOND);
+doubling!(/** 0.1 s to 51.2 s. */ E2: 100 * MILLISECOND, 10, SECOND);
 doubling!(/** 0.1 s to 409.6 s. */ E3: 100 * MILLISECOND, 13, SECOND);
 doubling!(/** 0.01 s to 655.36 s. */ E4: 10 * MILLISECOND, 17, SECOND);
 doubling!(/** 0.01 s to 163.84 s. */ E5: 10 * MILLISECOND, 15, SECOND);
 doubling!(/** 0.1 ms to 52.4288 s. */ E6: MILLISECOND / 10, 20, SECOND);
+doubling!(/** 0.1 ms to 3.2768 s. */ E7: MILLISECOND / 10, 16, SECOND);
 doubling!(/** 1 s to 8388608 s. */ E8: SECOND, 24, SECOND);
 doubling!(/** 1 ms to 4096 ms. */ E10: MILLISECOND, 13, MILLISECOND);
 doubling!(/** 100 ms to 819200 ms. */ E11: 100 * MILLISECOND, 14, MILLISECOND);
@@ -77,7 +79,7 @@ mod tests {
     fn last_bounds_are_etcds() {
         let last = |buckets: &Buckets| *buckets.bounds.last().unwrap();
         let all = [(&E1, 8.192), (&E3, 409.6), (&E4, 655.36), (&E5, 163.84), (&E6, 52.4288), (&E8, 8_388_608.0)];
-        for (buckets, bound) in all.into_iter().chain([(&E10, 4096.0), (&E11, 819_200.0), (&GRPC, 10.0)]) {
+        for (buckets, bound) in all.into_iter().chain([(&E2, 51.2), (&E7, 3.2768), (&E10, 4096.0), (&E11, 819_200.0), (&GRPC, 10.0)]) {
             assert_eq!(last(buckets), bound);
             assert_eq!(buckets.bounds.len(), buckets.nanos.len());
         }

@@ -10,6 +10,7 @@ mod grpc;
 mod handles;
 mod labelled;
 mod methods;
+mod peers;
 mod process;
 mod scrape;
 mod text;
@@ -21,6 +22,7 @@ pub use grpc::Grpc;
 pub use handles::Handles;
 pub use labelled::{ClientRequests, Direction, HealthChecks, Op, Outcomes, StreamApi, StreamFailures};
 pub use methods::{CODES, Flow, Known, Method};
+pub use peers::{Counting, Peers};
 pub use scrape::{MemberAlarm, Scrape};
 
 /// The content type of [`Metrics::render`].
@@ -45,6 +47,8 @@ pub struct Metrics {
     pub stream_failures: StreamFailures,
     /// `etcd_server_healthcheck` and `etcd_server_healthchecks_total`.
     pub health_checks: HealthChecks,
+    /// Series by peer.
+    pub peers: Peers,
     seen: scrape::Seen,
 }
 
@@ -69,6 +73,7 @@ impl Metrics {
             client_requests: ClientRequests::new(&slab),
             stream_failures: StreamFailures::new(&slab),
             health_checks: HealthChecks::default(),
+            peers: Peers::default(),
             seen: scrape::Seen::default(),
         }
     }
@@ -84,6 +89,7 @@ impl Metrics {
         self.client_requests.render(&mut page);
         self.stream_failures.render(&mut page);
         self.health_checks.render(&mut page);
+        self.peers.render(&mut page);
         scrape.render(&mut page, &self.seen);
         for (name, help, kind, value) in process::samples() {
             page.family(name, help, kind, |out| text::sample(out, name, "", value));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::buckets::Buckets;
 use super::cells::Histogram;
 
 /// What kind of numbers a family has.
@@ -33,17 +34,21 @@ pub fn sample(out: &mut String, name: &str, labels: &str, value: f64) {
 
 /// Appends the lines of one histogram.
 pub fn histogram(out: &mut String, name: &str, labels: &str, histogram: &Histogram) {
+    buckets(out, name, labels, histogram.buckets(), &histogram.counts(), histogram.sum());
+}
+
+/// The same from counts, one more than there are bounds, and a sum.
+pub fn buckets(out: &mut String, name: &str, labels: &str, buckets: &Buckets, counts: &[u64], sum: f64) {
     let comma = if labels.is_empty() { "" } else { "," };
     let mut total = 0;
-    let counts = histogram.counts();
-    for (bound, count) in histogram.buckets().bounds.iter().zip(&counts) {
+    for (bound, count) in buckets.bounds.iter().zip(counts) {
         total += count;
         put(out, format_args!("{name}_bucket{{{labels}{comma}le=\"{}\"}} {}\n", number(*bound), number(total as f64)));
     }
     total += counts.last().copied().unwrap_or(0);
     let all = number(total as f64);
     put(out, format_args!("{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {all}\n"));
-    sample(out, &format!("{name}_sum"), labels, histogram.sum());
+    sample(out, &format!("{name}_sum"), labels, sum);
     sample(out, &format!("{name}_count"), labels, total as f64);
 }
 

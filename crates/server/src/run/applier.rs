@@ -5,11 +5,14 @@ use super::fatal;
 use super::figures::Figures;
 use super::inbox::Inbox;
 use super::ledger;
+use super::peers::Source;
 use super::served;
 use super::waiters::{Reply, Waiters};
 use crate::logging::lines::{self, MemberLine};
 use crate::metrics::Metrics;
+use ::peer::Transport;
 use node::{Applier, ApplyBatch, CommitDone, CommitJob, Event, Now, Output, SnapshotTo, Ticket};
+use proto::raftpb::Message;
 use state::auth::password::HashJob;
 use state::members::{Member, Membership};
 use state::{Effect, StateReader};
@@ -28,6 +31,8 @@ pub enum ToApplier {
     Defragment(Ticket),
     /// Give the database as of the last entry applied to this ticket.
     Snapshot(Ticket),
+    /// Seal the state and hand it to the peer that this `MsgSnap` is for.
+    SendSnapshot(Message),
     /// A password is hashed: the index of its entry, and the text.
     Hashed(u64, String),
     /// Commit everything and end.
@@ -52,6 +57,7 @@ pub struct Ends {
     pub reader: StateReader,
     pub member_id: u64,
     pub cluster_id: u64,
+    pub transport: Transport,
     /// Clients are let in.
     pub serving: Arc<AtomicBool>,
     /// The members last told of.
@@ -94,6 +100,7 @@ fn handle(applier: &mut Applier, message: Option<ToApplier>, now: Now) -> Output
         Some(ToApplier::Committed(done)) => applier.committed(done, now),
         Some(ToApplier::Defragment(ticket)) => applier.defragment(ticket, now),
         Some(ToApplier::Snapshot(ticket)) => applier.snapshot(ticket, now),
+        Some(ToApplier::SendSnapshot(message)) => applier.send_snapshot(message, now),
         Some(ToApplier::Hashed(index, text)) => applier.hashed(index, text, now),
         Some(ToApplier::Stop) => applier.stop(now),
         None => Ok(Output::default()),
@@ -106,6 +113,7 @@ fn handle(applier: &mut Applier, message: Option<ToApplier>, now: Now) -> Output
 fn pass_on(output: &mut Output, ends: &mut Ends, jobs_open: &mut usize) {
     if output.installed {
         ends.figures.set_live_keys(ends.reader.view().kv().count(b"\0", b"\0"));
+        tell_members(ends);
     }
     for effect in output.effects.drain(..) {
         take_effect(&effect, ends);
@@ -127,8 +135,11 @@ fn pass_on(output: &mut Output, ends: &mut Ends, jobs_open: &mut usize) {
         ends.inbox.answer(event);
     }
     for ready in output.snapshots.drain(..) {
-        if let SnapshotTo::Client(ticket) = ready.to {
-            ends.waiters.deliver([(ticket, Reply::Snapshot(ready.source))]);
+        match ready.to {
+            SnapshotTo::Client(ticket) => ends.waiters.deliver([(ticket, Reply::Snapshot(ready.source))]),
+            SnapshotTo::Peer(message) => {
+                ends.transport.send_snapshot(*message, Box::new(Source(ready.source.stream())));
+            }
         }
     }
     let commit = output.job.take().map(Job::Commit);
@@ -164,6 +175,7 @@ fn take_effect(effect: &Effect, ends: &mut Ends) {
 /// Tells who came and who went.
 fn tell_members(ends: &mut Ends) {
     let now = ends.reader.view().members().clone();
+    ends.transport.set_members(&now.to_proto());
     let before = std::mem::replace(&mut ends.members, now.clone());
     let line = |member: &Member| MemberLine {
         cluster: ends.cluster_id,

@@ -3,19 +3,26 @@
 use super::applier::ToApplier;
 use super::clock::Clock;
 use super::guard::fatal;
-use super::inbox::Outbox;
+use super::inbox::{Inbox, Outbox};
 use super::waiters::{Reply, Waiters};
 use crate::metrics::Metrics;
-use node::{Action, Batch, Node, Status, Ticket};
+use ::peer::Transport;
+use node::{Action, Batch, Event, Node, Role, Status, Ticket, VersionReport};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// Events taken as one batch at most, so that a flood does not starve the clock.
 const BATCH_MAX: usize = 4096;
 
 /// What the member shows of itself, refreshed after each batch.
 #[derive(Debug)]
-pub struct StatusBoard(Mutex<Status>);
+pub struct StatusBoard {
+    status: Mutex<Status>,
+    /// Looked at by every call.
+    is_learner: AtomicBool,
+}
 
 /// What became of the member, for those who wait for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,22 +43,33 @@ pub struct Ends {
     pub purge: Sender<()>,
     pub waiters: Arc<Waiters>,
     pub status: Arc<StatusBoard>,
-    pub phase: tokio::sync::watch::Sender<Phase>,
+    pub phase: watch::Sender<Phase>,
+    /// Told of each change of the leader; 0 while there is none.
+    pub leader: watch::Sender<u64>,
+    pub transport: Transport,
+    pub inbox: Inbox,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
 }
 
 impl StatusBoard {
     pub fn new(status: Status) -> Arc<StatusBoard> {
-        Arc::new(StatusBoard(Mutex::new(status)))
+        let is_learner = AtomicBool::new(status.role == Role::Learner);
+        Arc::new(StatusBoard { status: Mutex::new(status), is_learner })
     }
 
     pub fn get(&self) -> Status {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the member is a learner.
+    pub fn is_learner(&self) -> bool {
+        self.is_learner.load(Ordering::Relaxed)
     }
 
     fn set(&self, status: Status) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.is_learner.store(status.role == Role::Learner, Ordering::Relaxed);
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 }
 
@@ -112,9 +130,19 @@ fn carry_out(action: Action, ends: &Ends, replies: &mut Vec<(Ticket, Reply)>) {
         Action::ReadReady(tickets) => replies.extend(tickets.into_iter().map(|ticket| (ticket, Reply::ReadReady))),
         Action::Published => drop(ends.phase.send_replace(Phase::Ready)),
         Action::Purge => drop(ends.purge.send(())),
-        // Raft has its own lines, and the status board shows the rest. One member has no peers: nothing is sent, nobody's
-        // version is asked for.
-        Action::RoleChanged { .. } | Action::Send(_) | Action::AskVersions | Action::SendSnapshot(_) => {}
+        Action::Send(messages) => ends.transport.send(messages),
+        Action::SendSnapshot(message) => drop(ends.applier.send(ToApplier::SendSnapshot(message))),
+        Action::AskVersions => {
+            let inbox = ends.inbox.clone();
+            let report = |(member, server)| VersionReport { member, server };
+            ends.transport.ask_versions(Box::new(move |answers| {
+                inbox.answer(Event::Versions(answers.into_iter().map(report).collect()));
+            }));
+        }
+        // Raft has its own lines, and the status board shows the rest.
+        Action::RoleChanged { leader, .. } => {
+            ends.leader.send_if_modified(|known| std::mem::replace(known, leader) != leader);
+        }
         // Taken out before.
         Action::Stopped { .. } | Action::Failed(_) => {}
     }

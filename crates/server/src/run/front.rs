@@ -9,6 +9,7 @@ use super::waiters::{Reply, Waiters};
 use super::watching::{Hubs, Watching};
 use crate::config::Gates;
 use crate::metrics::{Metrics, Op};
+use ::peer::Fetcher;
 use bytes::Bytes;
 use node::{Event, Outcome, Proposal, ProposalKind, RequestIds, Ticket};
 use prost::Message;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub ids: Arc<RequestIds>,
     pub reader: StateReader,
     pub status: Arc<StatusBoard>,
+    /// 0 while there is none.
+    pub leader: watch::Receiver<u64>,
     pub quota: state::quota::Quota,
     /// `--quota-backend-bytes` in force: negative where the quota is off.
     pub quota_bytes: i64,
@@ -51,12 +54,16 @@ pub struct Limits {
     pub request_bytes_max: usize,
     pub txn_ops_max: usize,
     pub election_timeout: Duration,
+    /// How long a request may wait for the cluster.
+    pub request_timeout: Duration,
     /// An applied request or a local read that takes longer is logged.
     pub slow_apply: Duration,
     /// A unary call that takes longer is logged.
     pub slow_call: Duration,
 }
 
+/// What a connection to another member may take beside an election timeout.
+const DIAL_MARGIN: Duration = Duration::from_secs(1);
 /// Added to the largest request for what stands around it.
 const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
 
@@ -77,6 +84,7 @@ pub struct Front {
     reads: Arc<Mutex<Reads>>,
     pub interests: Interests,
     pub watching: Watching,
+    fetcher: Fetcher,
     stop: watch::Receiver<bool>,
 }
 
@@ -91,6 +99,7 @@ struct Reads {
 impl Front {
     pub fn new(shared: Arc<Shared>, number: usize, watching: Watching, stop: watch::Receiver<bool>) -> Front {
         Front {
+            fetcher: Fetcher::new(DIAL_MARGIN + shared.limits.election_timeout),
             shared,
             number,
             outgoing: Arc::default(),
@@ -99,6 +108,11 @@ impl Front {
             watching,
             stop,
         }
+    }
+
+    /// Asks other members, over connections of this thread.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Resolves when the process is asked to end: streams end then.

@@ -69,6 +69,12 @@ impl Fronts {
         Ok(fronts)
     }
 
+    /// The member as the thread of the peers sees it.
+    pub fn for_peers(&self, shared: &Arc<Shared>, clock: Clock) -> Front {
+        let watching = Watching::new(shared.clone(), clock, FOR_EVER);
+        Front::new(shared.clone(), self.threads.len(), watching, self.stop.subscribe())
+    }
+
     /// Where connections are dealt to.
     pub fn ends(&self) -> Vec<mpsc::UnboundedSender<Dealt>> {
         self.ends.clone()
@@ -129,7 +135,6 @@ impl HttpSide {
         let metrics = || self.metrics.clone();
         House {
             client: Doors::new(front, http::client_router(site(), metrics(), &self.config)),
-            peer: Doors::without_grpc(http::peer_router(site(), metrics())),
             metrics: Doors::without_grpc(http::metrics_router(site(), metrics())),
         }
     }

@@ -30,7 +30,6 @@ const CANCELED_UNSEEN_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
     Client,
-    Peer,
     Metrics,
 }
 
@@ -46,7 +45,6 @@ pub struct Dealt {
 #[derive(Clone)]
 pub struct House {
     pub client: Doors,
-    pub peer: Doors,
     pub metrics: Doors,
 }
 
@@ -54,7 +52,6 @@ impl House {
     fn doors(&self, listener: Listener) -> Doors {
         match listener {
             Listener::Client => self.client.clone(),
-            Listener::Peer => self.peer.clone(),
             Listener::Metrics => self.metrics.clone(),
         }
     }
@@ -92,7 +89,7 @@ impl Dealer {
             let next = async {
                 let place = match kind {
                     Listener::Client => self.places.clone().acquire_owned().await.ok(),
-                    Listener::Peer | Listener::Metrics => None,
+                    Listener::Metrics => None,
                 };
                 (place, listener.accept().await)
             };

@@ -8,12 +8,14 @@ use super::front::{Limits, Shared};
 use super::guard::fatal;
 use super::inbox::{Inbox, inbox};
 use super::ledger::{Ledger, Times};
+use super::peers::{self, Plan, Prepared};
 use super::waiters::Waiters;
 use super::watchers::Feeds;
 use super::watching::Hubs;
 use super::{disks, options, spawn};
 use crate::config::Config;
 use crate::metrics::Metrics;
+use disk::Disk;
 use node::Event;
 use node::boot::Booted;
 use state::quota::Quota;
@@ -27,6 +29,7 @@ use tokio::sync::watch;
 /// What the threads are made of.
 pub struct Parts {
     pub booted: Booted,
+    pub disk: Arc<dyn Disk>,
     pub waiters: Arc<Waiters>,
     pub feeds: Feeds,
     pub metrics: Arc<Metrics>,
@@ -45,8 +48,23 @@ pub struct Member {
 }
 
 impl Member {
-    pub fn start(config: &Config, parts: Parts) -> io::Result<Member> {
-        let Parts { booted, waiters, feeds, metrics, clock } = parts;
+    /// Starts the threads. The transport's own starts once the doors stand.
+    pub fn start(config: &Config, parts: Parts) -> io::Result<(Member, Prepared)> {
+        let Parts { booted, disk, waiters, feeds, metrics, clock } = parts;
+        let (inbox, outbox) = inbox();
+        let (phase, phase_seen) = watch::channel(Phase::Starting);
+        let (leader, leader_seen) = watch::channel(0);
+        let version = options::version(config.compat_version);
+        let peers = peers::prepare(Plan {
+            booted: &booted,
+            disk,
+            version,
+            peer_urls: config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect(),
+            election_timeout: config.election_timeout,
+            inbox: inbox.clone(),
+            phase: phase.clone(),
+            metrics: metrics.clone(),
+        });
         let Booted { node, log_writer, mut applier, purger, reader, ids, member_id, cluster_id, .. } = booted;
         let figures = Arc::new(Figures::default());
         figures.set_live_keys(reader.view().kv().count(b"\0", b"\0"));
@@ -60,12 +78,10 @@ impl Member {
         };
         applier.observe(Box::new(ledger));
 
-        let (inbox, outbox) = inbox();
         let (to_log, log_queue) = mpsc::channel();
         let (to_applier, applier_queue) = mpsc::channel();
         let (to_committer, commit_queue) = mpsc::channel();
         let (to_purger, purge_queue) = mpsc::channel();
-        let (phase, phase_seen) = watch::channel(Phase::Starting);
         let status = StatusBoard::new(node.status());
         let driver_ends = driver::Ends {
             log: to_log,
@@ -74,6 +90,9 @@ impl Member {
             waiters: waiters.clone(),
             status: status.clone(),
             phase,
+            leader,
+            transport: peers.transport.clone(),
+            inbox: inbox.clone(),
             metrics: metrics.clone(),
             clock,
         };
@@ -88,6 +107,7 @@ impl Member {
             reader: reader.clone(),
             member_id,
             cluster_id,
+            transport: peers.transport.clone(),
             serving: serving.clone(),
             members: reader.view().members().clone(),
         };
@@ -101,7 +121,7 @@ impl Member {
         let shared = Arc::new(Shared {
             member_id,
             cluster_id,
-            version: options::version(config.compat_version),
+            version,
             gates: config.gates.clone(),
             hubs: Hubs::default(),
             inbox: inbox.clone(),
@@ -110,6 +130,7 @@ impl Member {
             ids,
             reader,
             status,
+            leader: leader_seen,
             quota: Quota::from_flag(config.quota_backend_bytes),
             quota_bytes: quota_bytes(config),
             limits: limits(config),
@@ -117,7 +138,8 @@ impl Member {
             figures,
             serving,
         });
-        Ok(Member { shared, phase: phase_seen, inbox, applier: to_applier, driver, applier_thread, log_thread })
+        let member = Member { shared, phase: phase_seen, inbox, applier: to_applier, driver, applier_thread, log_thread };
+        Ok((member, peers))
     }
 
     /// The driver goes first, then the applier with its last commit, then the log.
@@ -149,6 +171,7 @@ fn limits(config: &Config) -> Limits {
         request_bytes_max: usize::try_from(config.max_request_bytes).unwrap_or(usize::MAX),
         txn_ops_max: usize::try_from(config.max_txn_ops).unwrap_or(usize::MAX),
         election_timeout: config.election_timeout,
+        request_timeout: config.request_timeout(),
         slow_apply: config.warning_apply_duration,
         slow_call: config.warning_unary_request_duration,
     }

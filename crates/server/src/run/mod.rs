@@ -20,6 +20,7 @@ mod metered_disk;
 mod not_yet;
 mod open;
 mod options;
+pub mod peers;
 pub mod pings;
 pub mod pins;
 mod serve;

@@ -1,6 +1,6 @@
 //! Settings that are read but that nothing obeys yet: refused here rather than ignored.
 
-use crate::config::{Config, Gate, InitialCluster, PEER_TIMEOUT_MIN};
+use crate::config::{Config, Gate, PEER_TIMEOUT_MIN};
 use std::time::Duration;
 
 /// What etcd does without being told.
@@ -25,18 +25,4 @@ pub fn check(config: &Config) -> Result<(), String> {
         Some((flag, what, _)) => Err(format!("{flag} is not supported by this build yet: {what}")),
         None => Ok(()),
     }
-}
-
-/// Refuses a first start with other members, or as one that joins others.
-pub fn check_members(config: &Config, cluster: &InitialCluster) -> Result<(), String> {
-    let text = match (cluster.len(), config.join_existing) {
-        (0 | 1, false) => return Ok(()),
-        // There is nobody else to ask.
-        (0 | 1, true) => {
-            "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs"
-        }
-        (_, true) => "--initial-cluster-state=existing is not supported by this build yet: peer connections",
-        (_, false) => "--initial-cluster with other members is not supported by this build yet: peer connections",
-    };
-    Err(text.into())
 }

@@ -7,6 +7,7 @@ use super::serve::ServeError;
 use crate::config::Config;
 use crate::logging::{self, lines};
 use crate::metrics::Metrics;
+use disk::Disk;
 use node::boot::{BootError, Booted, Note};
 use state::quota::Quota;
 use std::sync::Arc;
@@ -17,8 +18,14 @@ const LOCK_RETRY: Duration = Duration::from_millis(50);
 /// After this time the operator is told what is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
+/// A data directory in use.
+pub struct Opened {
+    pub booted: Booted,
+    pub disk: Arc<dyn Disk>,
+}
+
 /// Opens or creates the data directory. Waits for as long as another process holds it.
-pub fn open(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Result<Booted, ServeError> {
+pub fn open(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Result<Opened, ServeError> {
     let db = config.data_dir.join("member").join("snap").join("db");
     let disk = MeteredDisk::new(metrics.clone(), config.wal_path(), db.clone());
     let options = options::boot_options(config, disk.clone())?;
@@ -40,7 +47,7 @@ pub fn open(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Result<Boo
     lines::opened_backend(&db, disk.opened_db());
     booted.notes.iter().for_each(tell);
     describe(config, &booted);
-    Ok(booted)
+    Ok(Opened { booted, disk })
 }
 
 fn describe(config: &Config, booted: &Booted) {

@@ -1,6 +1,6 @@
 //! What the configuration means to the rooms below.
 
-use super::not_yet;
+use super::peers;
 use super::serve::ServeError;
 use crate::config::{self, Compat, Config, InitialCluster};
 use crate::discovery::{self, Bootstrap, Names};
@@ -13,18 +13,25 @@ use std::sync::Arc;
 /// Bytes of backend pages kept in memory.
 const CACHE_BYTES: usize = 32 << 20;
 
-/// The options of `node::boot`.
+/// The options of `node::boot`. Before a first start the other members are asked who they are.
 pub fn boot_options(config: &Config, disk: Arc<dyn Disk>) -> Result<BootOptions, ServeError> {
-    let urls = |urls: &[config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let found = bootstrap(config)?;
-    Ok(BootOptions {
+    let names = Names::system().map_err(|why| ServeError::Config(why.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let first_start = !has_log(config);
+    let found = match first_start {
+        true => runtime.block_on(discovery::initial_cluster(config, &names))?,
+        // The log knows.
+        false => Bootstrap { cluster: InitialCluster::new(), token: config.initial_cluster_token.clone() },
+    };
+    let own_urls = found.own_urls(config);
+    let options = BootOptions {
         disk,
         data_dir: config.data_dir.clone(),
         wal_dir: config.wal_dir.clone(),
         node: node_config(config)?,
         initial_cluster: initial_members(found.cluster),
         initial_cluster_token: found.token,
-        peer_urls: urls(&config.initial_advertise_peer_urls),
+        peer_urls: own_urls,
         join: None,
         force_new_cluster: config.force_new_cluster,
         quota_backend_bytes: config.quota_backend_bytes,
@@ -38,7 +45,11 @@ pub fn boot_options(config: &Config, disk: Arc<dyn Disk>) -> Result<BootOptions,
         unsafe_no_fsync: config.unsafe_no_fsync,
         wal_segment_bytes: wal::SEGMENT_BYTES,
         seed: std::hash::RandomState::new().build_hasher().finish(),
-    })
+    };
+    if !first_start {
+        return Ok(options);
+    }
+    runtime.block_on(peers::meet(options, config.join_existing, config.election_timeout, &names))
 }
 
 fn node_config(config: &Config) -> Result<node::Config, ServeError> {
@@ -62,18 +73,6 @@ fn node_config(config: &Config) -> Result<node::Config, ServeError> {
         initial_election_tick_advance: config.initial_election_tick_advance,
         ..node::Config::default()
     })
-}
-
-/// Whom this member starts with; a restart does not ask.
-fn bootstrap(config: &Config) -> Result<Bootstrap, ServeError> {
-    if has_log(config) {
-        return Ok(Bootstrap { cluster: InitialCluster::new(), token: config.initial_cluster_token.clone() });
-    }
-    let names = Names::system().map_err(|why| ServeError::Config(why.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(discovery::initial_cluster(config, &names))?;
-    not_yet::check_members(config, &found.cluster).map_err(ServeError::Config)?;
-    Ok(found)
 }
 
 fn initial_members(cluster: InitialCluster) -> Vec<InitialMember> {

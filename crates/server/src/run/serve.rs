@@ -1,14 +1,16 @@
 //! From a configuration to a serving member and back to an ended process.
 
 use super::clock::Clock;
-use super::driver::{Phase, StatusBoard};
+use super::driver::Phase;
 use super::fronts::{Fronts, HttpSide};
 use super::listen::{Dealer, Listener};
 use super::member::{Member, Parts};
+use super::peers::{self, Peering};
 use super::served::{self, Unserved};
 use super::sockets::{self, Bound, ListenError, connections_max};
 use super::waiters::Waiters;
 use super::watchers::feeds;
+use super::open::Opened;
 use super::{guard, not_yet, open, options};
 use crate::config::Config;
 use crate::discovery::DiscoveryError;
@@ -17,15 +19,10 @@ use crate::logging::{self, lines};
 use crate::metrics::Metrics;
 use crate::notify;
 use node::boot::BootError;
-use state::StateReader;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// How often a member that is not ready looks whether it ever will be.
-const DOUBT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +65,7 @@ pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
     let places = connections_max().map_err(ServeError::Config)?;
     lines::starting(config, &options::version(config.compat_version).to_string(), commit, options::has_log(config));
     let metrics = Arc::new(Metrics::new(config.metrics_extensive));
-    let booted = match open::open(config, &metrics, clock) {
+    let opened = match open::open(config, &metrics, clock) {
         Err(ServeError::Boot(BootError::Removed)) => {
             // As etcd does: whoever waits for the unit must not take this for a failed start.
             notify::ready();
@@ -80,14 +77,20 @@ pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
         opened => opened?,
     };
     let count = thread::available_parallelism().map_or(1, usize::from);
-    let (waiters, parcels) = Waiters::new(count);
+    // The thread of the peers waits for answers as well, but watches nothing.
+    let (waiters, mut parcels) = Waiters::new(count + 1);
     let (feeds, feed_ends) = feeds(count);
-    let member = Member::start(config, Parts { booted, waiters, feeds, metrics: metrics.clone(), clock })?;
+    let peer_parcels = parcels.split_off(count);
+    let Opened { booted, disk } = opened;
+    let (member, prepared) =
+        Member::start(config, Parts { booted, disk, waiters, feeds, metrics: metrics.clone(), clock })?;
     let http = HttpSide { metrics, config: Arc::new(config.clone()) };
     let fronts = Fronts::start(&member.shared, parcels.into_iter().zip(feed_ends).collect(), &http, clock)?;
+    let peering = prepared.start(fronts.for_peers(&member.shared, clock), peer_parcels)?;
     lines::now_serving(config, member.shared.member_id);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(run(config, listeners, &member, Dealer::new(fronts.ends(), places), &fronts));
+    let dealer = Dealer::new(fronts.ends(), places);
+    let ended = runtime.block_on(run(config, listeners, &member, dealer, &fronts, &peering));
     // The listeners close first.
     runtime.shutdown_background();
     fronts.stop();
@@ -96,7 +99,9 @@ pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
         exit::end_at_next_interrupt();
     }
     let joined = fronts.join();
+    // Leadership is handed on over the connections that end last.
     member.stop();
+    peering.stop();
     joined?;
     let ended = ended?;
     lines::closing(config, true);
@@ -110,17 +115,24 @@ async fn run(
     member: &Member,
     dealer: Dealer,
     fronts: &Fronts,
+    peering: &Peering,
 ) -> Result<Ended, ServeError> {
     let stop = fronts.stopping();
     let accept = |kind, bound: Vec<Bound>| accept_all(kind, bound, &dealer, &stop);
-    accept(Listener::Peer, listeners.peers)?;
+    for bound in listeners.peers {
+        tokio::spawn(peers::accept(bound.listen()?, peering.transport().clone()));
+    }
     config.listen_peer_urls.iter().for_each(|url| lines::serving_peers(&url.authority));
     accept(Listener::Metrics, listeners.metrics)?;
     config.listen_metrics_urls.iter().for_each(|url| lines::serving_metrics(&url.authority));
     let mut phase = member.phase.clone();
     let ready = tokio::select! {
         ready = phase.wait_for(|phase| *phase != Phase::Starting) => ready.is_ok_and(|phase| *phase == Phase::Ready),
-        unserved = never_ready(&member.shared.reader, &member.shared.status) => return Err(unserved.into()),
+        signal = signal() => {
+            lines::received_signal(signal.name());
+            lines::closing(config, false);
+            return Ok(Ended::By(signal));
+        }
     };
     if ready {
         served::check_auth(&member.shared.reader.view())?;
@@ -163,16 +175,6 @@ fn accept_all(
         tokio::spawn(dealer.clone().accept(kind, bound.listen()?, stop.clone()));
     }
     Ok(())
-}
-
-/// Resolves once it is clear that the member waits in vain.
-async fn never_ready(reader: &StateReader, status: &StatusBoard) -> Unserved {
-    loop {
-        tokio::time::sleep(DOUBT_INTERVAL).await;
-        if let Err(unserved) = served::check_alone(&reader.view(), &status.get()) {
-            return unserved;
-        }
-    }
 }
 
 async fn oversee_pins(pins: Arc<super::pins::Pins>) {

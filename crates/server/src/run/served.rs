@@ -1,6 +1,5 @@
 //! What this release does not serve yet and must not serve wrongly.
 
-use node::Status;
 use state::StateView;
 
 /// Why the member does not serve.
@@ -11,24 +10,11 @@ pub enum Unserved {
          it refuses to serve the data to everybody"
     )]
     Authentication,
-    #[error(
-        "the data directory belongs to a cluster of {members} members, and this release serves a member alone: \
-         --force-new-cluster makes it a cluster of its own"
-    )]
-    OtherMembers { members: usize },
 }
 
 /// Errs where clients would be served without the protection that the data ask for.
 pub fn check_auth(view: &StateView) -> Result<(), Unserved> {
     if view.auth().is_enabled() { Err(Unserved::Authentication) } else { Ok(()) }
-}
-
-/// Errs where the member waits in vain for others: everything committed is applied, there is no leader, and its vote alone
-/// does not make it one.
-pub fn check_alone(view: &StateView, status: &Status) -> Result<(), Unserved> {
-    let voters = view.members().iter().filter(|member| !member.is_learner).count();
-    let settled = status.leader == 0 && status.applied >= status.committed;
-    if settled && voters > 1 { Err(Unserved::OtherMembers { members: view.members().iter().count() }) } else { Ok(()) }
 }
 
 #[cfg(test)]
