@@ -3,15 +3,17 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
 use disk::MemDisk;
+use mvcc::Store;
 use node::{ApplyBatch, Booted, Event, Now, Output, ReceivingDb, SnapshotTo, boot};
 use prost::Message as _;
 use proto::etcdserverpb::{
-    AuthUserAddRequest, CompactionRequest, InternalRaftRequest, LeaseGrantRequest, RequestHeader,
+    AuthUserAddRequest, CompactionRequest, InternalRaftRequest, LeaseGrantRequest, PutRequest, RequestHeader,
 };
 use proto::raftpb::{ConfChange, ConfChangeType, Entry, EntryType, Message, Snapshot};
 use state::members::{ChangeContext, Member as Description};
@@ -133,6 +135,47 @@ fn the_state_is_replaced_whole() {
             .iter()
             .all(|name| !name.ends_with(".snap.db"))
     );
+}
+
+/// The database sent to a peer holds the entries up to the message's index, and no more, whatever is applied between the
+/// seal and the sending.
+#[test]
+fn a_snapshot_for_a_peer_stands_exactly_at_its_index() {
+    let mut member = Behind::start();
+    let put = |key: &'static str| {
+        let put = PutRequest { key: key.into(), value: "v".into(), ..Default::default() };
+        InternalRaftRequest { put: Some(put), ..Default::default() }
+    };
+    let (_, before) = member.request(put("before"));
+    let sealed_at = before.index;
+    member.apply(vec![before]);
+    let asked = Message { to: 9, ..Message::default() };
+    let output = member.booted.applier.send_snapshot(asked, NOW).unwrap();
+    assert!(output.snapshots.is_empty() && output.job.is_none(), "the log does not cover it yet");
+    assert!(output.driver.iter().any(|event| matches!(event, Event::WantDurable { index } if *index == sealed_at)));
+    let (_, between) = member.request(put("between"));
+    let newest = between.index;
+    member.apply(vec![between]);
+    let job = member.booted.applier.durable(newest, NOW).unwrap().job.expect("what was sealed may go");
+    let (_, during) = member.request(put("during"));
+    member.apply(vec![during]);
+    let output = member.booted.applier.committed(job.run().unwrap(), NOW).unwrap();
+    let ready = output.snapshots.into_iter().next().expect("it is ready");
+    let SnapshotTo::Peer(message) = ready.to else { panic!("not for a peer") };
+    assert_eq!(message.snapshot.unwrap().metadata.unwrap().index, sealed_at);
+
+    let disk = Arc::new(MemDisk::new(2));
+    let file = disk::Disk::open(disk.as_ref(), Path::new("/db"), disk::Open::CreateNew { mode: 0o600 }).unwrap();
+    let mut chunks = ready.source.stream();
+    let mut at = 0;
+    while let Some(chunk) = chunks.next_chunk().unwrap() {
+        file.write_all_at(at, &chunk).unwrap();
+        at += chunk.len() as u64;
+    }
+    let store = Store::open(disk, Path::new("/db"), Default::default()).unwrap();
+    assert_eq!(store.applied().index, sealed_at);
+    let has = |key: &[u8]| store.image().get_kv(key, 0).unwrap().is_some();
+    assert!(has(b"before") && !has(b"between") && !has(b"during"));
 }
 
 /// A password that is being hashed holds up everything behind it; then a conf change and the snapshot come in one run.

@@ -250,6 +250,9 @@ impl Node {
 
     /// Turns what the batch of events brought about into actions.
     pub fn flush(&mut self, now: Now) {
+        if self.has_ended() {
+            return;
+        }
         self.note_time(now.monotonic);
         loop {
             self.propose_batch();

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use proto::etcdserverpb::{InternalRaftRequest, Member, V2Request};
-use proto::raftpb::{ConfChange, ConfChangeType, EntryType, HardState, MessageType};
+use proto::raftpb::{ConfChange, ConfChangeType, EntryType, HardState, MessageType, Snapshot, SnapshotMetadata};
 use state::Version;
 use testkit::datadriven::{self, Case};
 
@@ -111,6 +111,7 @@ impl Env {
             "persist" => self.persist(case.parsed("n").unwrap_or(usize::MAX)),
             "apply" => self.apply(case),
             "step" => self.step(case),
+            "snap" => self.snap(case),
             "want-durable" => self.handle(Event::WantDurable { index: case.parsed("index").unwrap_or(0) }),
             "keep-alive" => self.handle(Event::LeaseKeepAlive { ticket, lease }),
             "time-to-live" => self.handle(Event::LeaseTimeToLive { ticket, lease }),
@@ -194,7 +195,13 @@ impl Env {
     fn apply(&mut self, case: &Case) {
         let n = case.parsed("n").unwrap_or(usize::MAX).min(self.to_apply.len());
         let mut applied = Applied { members: None, leases: Vec::new(), tickets: Vec::new(), ..self.applied.clone() };
-        for entry in self.to_apply.drain(..n).flat_map(|batch| batch.entries) {
+        let batches: Vec<ApplyBatch> = self.to_apply.drain(..n).collect();
+        if let Some(metadata) =
+            batches.iter().filter_map(|batch| batch.snapshot.as_ref()?.metadata.as_ref()).next_back()
+        {
+            (applied.index, applied.term, applied.snapshot_installed) = (metadata.index, metadata.term, true);
+        }
+        for entry in batches.into_iter().flat_map(|batch| batch.entries) {
             (applied.index, applied.term) = (entry.index, entry.term);
             applied.tickets.extend(ticket_of(&entry).filter(|id| self.node.ids.is_own(*id)));
             if entry.entry_type == EntryType::EntryConfChange as i32 {
@@ -226,7 +233,8 @@ impl Env {
             applied.members =
                 Some(members(&arg.values.iter().map(|id| id.parse().expect("an id")).collect::<Vec<_>>()));
         }
-        self.applied = Applied { conf_changes: Vec::new(), over_quota: false, ..applied.clone() };
+        self.applied =
+            Applied { conf_changes: Vec::new(), over_quota: false, snapshot_installed: false, ..applied.clone() };
         self.handle(Event::Applied(applied));
     }
 
@@ -236,8 +244,12 @@ impl Env {
         let number = |key| case.parsed(key).unwrap_or(0);
         let (index, term) = (number("index"), number("term"));
         let count = case.parsed::<u64>("entries").unwrap_or(0);
+        let data = match case.parsed::<u64>("question") {
+            Some(id) => Bytes::copy_from_slice(&(1 << 48 | id).to_be_bytes()),
+            None => Bytes::from_static(b"data"),
+        };
         let entries = (index + 1..=index + count)
-            .map(|index| proto::raftpb::Entry { index, term, data: Bytes::from_static(b"data"), ..Default::default() })
+            .map(|index| proto::raftpb::Entry { index, term, data: data.clone(), ..Default::default() })
             .collect();
         let context = if let Some(hex) = case.value("context-hex") {
             let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
@@ -262,6 +274,21 @@ impl Env {
         }));
     }
 
+    /// A snapshot of the leader, whose database lies in its place.
+    fn snap(&mut self, case: &Case) {
+        let number = |key| case.parsed(key).unwrap_or(0);
+        let conf_state = Some(proto::raftpb::ConfState { voters: case.parsed_list("voters"), ..Default::default() });
+        let metadata = SnapshotMetadata { conf_state, index: number("index"), term: number("term") };
+        self.handle(Event::Step(Message {
+            msg_type: MessageType::MsgSnap as i32,
+            from: number("from"),
+            to: self.node.id,
+            term: number("term"),
+            snapshot: Some(Snapshot { metadata: Some(metadata), ..Snapshot::default() }),
+            ..Message::default()
+        }));
+    }
+
     fn actions(&mut self) -> String {
         let mut out = String::new();
         while let Some(action) = self.node.next_action() {
@@ -273,7 +300,10 @@ impl Env {
                 }
                 Action::Send(messages) => messages.iter().map(message_text).collect::<Vec<_>>().join("\n"),
                 Action::Apply(batch) => {
-                    let line = format!("apply {}", entries_text(&batch.entries));
+                    let line = match batch.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.as_ref()) {
+                        Some(metadata) => format!("install {}/{}", metadata.term, metadata.index),
+                        None => format!("apply {}", entries_text(&batch.entries)),
+                    };
                     self.to_apply.push_back(batch);
                     line
                 }
@@ -295,8 +325,12 @@ impl Env {
     }
 }
 
-/// The ticket in a request that the node itself made.
+/// The ticket in a request that the node itself made, or in a conf change.
 fn ticket_of(entry: &proto::raftpb::Entry) -> Option<u64> {
+    if entry.entry_type == EntryType::EntryConfChange as i32 {
+        let change: Option<ConfChange> = prost::Message::decode(entry.data.clone()).ok();
+        return change.map(|change| change.id);
+    }
     let request: Option<InternalRaftRequest> = prost::Message::decode(entry.data.clone()).ok();
     if let Some(header) = request.and_then(|request| request.header) {
         return Some(header.id);
@@ -312,6 +346,9 @@ fn batch_text(batch: &Batch) -> String {
     }
     if !batch.entries.is_empty() {
         write!(line, " {}", entries_text(&batch.entries)).expect("a string takes all");
+    }
+    if let Some(metadata) = batch.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.as_ref()) {
+        write!(line, " received={}", metadata.index).expect("a string takes all");
     }
     if let Some(record) = &batch.snapshot_record {
         write!(line, " snapshot={}", record.index).expect("a string takes all");

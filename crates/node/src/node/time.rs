@@ -70,8 +70,11 @@ fn due(timer: &mut Duration, now: Duration, interval: Duration) -> bool {
 }
 
 impl Node {
-    /// When [`Self::wake`] wants to be called at the latest.
+    /// When [`Self::wake`] wants to be called at the latest; never, once the last action was given.
     pub fn next_wakeup(&self) -> Duration {
+        if self.has_ended() {
+            return Duration::MAX;
+        }
         self.timers.tick.min(self.timers.housekeeping)
     }
 
