@@ -5,8 +5,11 @@
 mod common;
 
 use common::Machine;
+use prost::Message;
 use proto::errors::ClientError;
 use proto::etcdserverpb::{self as pb, AlarmType, request_op::Request};
+use proto::raftpb::{ConfChange, ConfChangeType, Entry, EntryType};
+use state::members::{ChangeContext, Member};
 use state::{Answer, ApplyError, Effect, Outcome, Version};
 
 fn as_user(name: &str, request: pb::InternalRaftRequest) -> pb::InternalRaftRequest {
@@ -206,4 +209,36 @@ fn a_tree_that_is_no_authority_may_tell_no_membership() {
     m.request(put("b"));
     assert_eq!(m.state.v2_tree().view().membership().unwrap(), *members);
     assert_eq!(m.state.v2_tree().view().cluster_version().unwrap(), Some(Version::V3_6));
+}
+
+/// `--max-learners` counts from cluster version 3.6 on; members of 3.4 and 3.5 know one number.
+#[test]
+fn one_learner_until_every_member_knows_the_flag() {
+    let disk = common::new_disk(1);
+    let mut options = common::options(&disk, Version::V3_7, None, 0);
+    options.learners_max = 3;
+    let mut state = state::State::open(options).unwrap();
+    let mut index = 0;
+    let mut apply = |entry_type: EntryType, data: Vec<u8>| {
+        index += 1;
+        state.apply(&Entry { entry_type: entry_type as i32, term: 1, index, data: data.into() }).unwrap().outcome
+    };
+    let learner = |id: u64| {
+        let member = Member { id, peer_urls: vec![format!("http://m{id}:1")], is_learner: true, ..Member::default() };
+        let context = ChangeContext { member, is_promote: false }.to_json().into();
+        let change_type = ConfChangeType::ConfChangeAddLearnerNode as i32;
+        ConfChange { id: 1, change_type, node_id: id, context }.encode_to_vec()
+    };
+    let version = |ver: &str| {
+        let cluster_version_set = Some(proto::membershippb::ClusterVersionSetRequest { ver: ver.into() });
+        pb::InternalRaftRequest { cluster_version_set, ..Default::default() }.encode_to_vec()
+    };
+    apply(EntryType::EntryNormal, version("3.5.0"));
+    assert!(matches!(apply(EntryType::EntryConfChange, learner(1)), Some(Ok(_))));
+    let refused = Some(Err(ApplyError::Client(ClientError::TooManyLearners)));
+    assert_eq!(apply(EntryType::EntryConfChange, learner(2)), refused);
+    apply(EntryType::EntryNormal, version("3.6.0"));
+    assert!(matches!(apply(EntryType::EntryConfChange, learner(2)), Some(Ok(_))));
+    assert!(matches!(apply(EntryType::EntryConfChange, learner(3)), Some(Ok(_))));
+    assert_eq!(apply(EntryType::EntryConfChange, learner(4)), refused);
 }
