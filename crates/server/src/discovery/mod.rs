@@ -5,6 +5,7 @@
 //! founded or joined from there is the caller's business; nothing is asked of other members here.
 
 mod conf;
+mod connected;
 mod names;
 mod registry;
 mod srv;
@@ -28,6 +29,15 @@ pub struct Bootstrap {
     pub cluster: InitialCluster,
     /// From which, with the URLs, the ids are made: `--initial-cluster-token`, or that of the discovery service.
     pub token: String,
+}
+
+impl Bootstrap {
+    /// This member's URLs as the others know them: the ids are made from these, also where it advertises an address and they
+    /// have its name.
+    pub fn own_urls(&self, config: &Config) -> Vec<String> {
+        let own = self.cluster.get(&config.name).unwrap_or(&config.initial_advertise_peer_urls);
+        own.iter().map(ToString::to_string).collect()
+    }
 }
 
 /// Why the members could not be found: the text of field `error` under the message `discovery failed`.

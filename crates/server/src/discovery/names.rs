@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use hickory_resolver::{Hosts, TokioResolver};
+use hickory_resolver::{Hosts, Resolver};
 
 use super::conf::ResolvConf;
+use super::connected::Connected;
 
 /// The port of name servers.
 const DNS_PORT: u16 = 53;
@@ -39,7 +39,7 @@ pub struct Names {
 
 struct Server {
     address: SocketAddr,
-    resolver: TokioResolver,
+    resolver: Resolver<Connected>,
     silent: AtomicBool,
 }
 
@@ -214,7 +214,7 @@ impl Server {
         let mut server = NameServerConfig::udp_and_tcp(ip);
         server.connections.iter_mut().for_each(|connection| connection.port = port);
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let mut builder = Resolver::builder_with_config(config, Connected::default());
         let options = builder.options_mut();
         options.timeout = timeout;
         options.attempts = 0;
@@ -241,7 +241,8 @@ fn reason(error: &NetError) -> String {
     match error {
         NetError::Timeout => "i/o timeout".into(),
         NetError::Dns(_) => "server misbehaving".into(),
-        NetError::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        // The library keeps no reason where its one server could not be reached.
+        NetError::NoConnections => "server unreachable".into(),
         other => other.to_string(),
     }
 }
