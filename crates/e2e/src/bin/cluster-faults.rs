@@ -8,7 +8,7 @@ use e2e::cluster::disk::Syncs;
 use e2e::cluster::faults::{DISKS, Fault, NETWORK};
 use e2e::cluster::group::{Form, Kind};
 use e2e::cluster::phase::{self, Phase};
-use e2e::cluster::{Failure, bounded, proxy, sizes};
+use e2e::cluster::{Failure, bounded, conclude, proxy, sizes};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,8 @@ async fn main() -> Result<ExitCode, Failure> {
     let known = ["binary", "seconds", "phases", "seed", "holds", "sizes", "asks-progress", "syncs"];
     let arguments = Arguments::parse(&known)?;
     let seconds: u64 = arguments.or("seconds", 60)?;
-    let violations = bounded(Duration::from_secs(seconds + MARGIN_SECS), run(&arguments, seconds)).await?;
-    println!("cluster-faults: {violations} violations");
-    Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let outcome = bounded(Duration::from_secs(seconds + MARGIN_SECS), run(&arguments, seconds)).await;
+    Ok(conclude("cluster-faults", outcome))
 }
 
 async fn run(arguments: &Arguments, seconds: u64) -> Result<usize, Failure> {

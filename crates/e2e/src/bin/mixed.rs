@@ -5,7 +5,7 @@
 
 use e2e::cluster::arguments::Arguments;
 use e2e::cluster::mixed::{self, Program, Scenario, program};
-use e2e::cluster::{Failure, bounded};
+use e2e::cluster::{Failure, bounded, conclude};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,13 +17,17 @@ const CAP: &str = "--compat-version";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse(&["ours", "old-3.4", "old-3.5", "scenarios", "rest", "cap", "port"])?;
+    let names = arguments.text("scenarios").unwrap_or("a,b,c");
+    let limit = Duration::from_secs(LIMIT_SECS) * u32::try_from(names.split(',').count())?;
+    Ok(conclude("mixed", bounded(limit, run(&arguments, names)).await))
+}
+
+async fn run(arguments: &Arguments, names: &str) -> Result<usize, Failure> {
     let mut violations = 0;
-    for name in arguments.text("scenarios").unwrap_or("a,b,c").split(',') {
-        let scenario = scenario(name, &arguments)?;
-        violations += bounded(Duration::from_secs(LIMIT_SECS), mixed::run(&scenario)).await?;
+    for name in names.split(',') {
+        violations += mixed::run(&scenario(name, arguments)?).await?;
     }
-    println!("mixed: {violations} violations");
-    Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(violations)
 }
 
 fn scenario(name: &str, arguments: &Arguments) -> Result<Scenario, Failure> {

@@ -9,6 +9,7 @@ pub mod faults;
 mod fuse;
 pub mod group;
 pub mod history;
+pub mod hostile;
 pub mod linear;
 pub mod load;
 pub mod member;
@@ -40,4 +41,14 @@ pub async fn bounded<T>(limit: Duration, run: impl Future<Output = Result<T, Fai
         _ = interrupt.recv() => Err("interrupted".into()),
         _ = terminate.recv() => Err("terminated".into()),
     }
+}
+
+/// Says how a run ended: with so many violations, or before its end, which counts as one.
+pub fn conclude(name: &str, outcome: Result<usize, Failure>) -> std::process::ExitCode {
+    let violations = outcome.unwrap_or_else(|failure| {
+        println!("VIOLATION: {failure}");
+        1
+    });
+    println!("{name}: {violations} violations");
+    if violations == 0 { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
 }
