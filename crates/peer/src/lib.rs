@@ -18,7 +18,7 @@
 //! | received messages → driver | the host's, apart for proposals | dropped with a log line |
 //! | snapshots sent, received | `snapshots_max` each | reported as failed; refused with 500 |
 //! | connections | `connections_max`, `connections_per_address_max` | closed at once |
-//! | senders that no member list knows | `remotes_max` | not taken up |
+//! | senders that no member list knows | `remotes_max` | one that isn't connected gives way, else not taken up |
 //! | bodies of raft messages | `body_bytes_max` each, `bodies_bytes_max` together | refused with 400 |
 //!
 //! Dropping is safe: raft sends again what is missing, and a peer reported unreachable is probed with one message at a
@@ -39,5 +39,5 @@ pub use config::{Config, Identity, Limits};
 pub use fetch::{FetchError, Fetched, FetchedVersions, Fetcher, Refusal};
 pub use host::{Answer, HashKv, HashKvError, Host, LeaseError, PromoteError, SnapshotSink, SnapshotSource, Versions};
 pub use observer::{Observer, Sender, Uncounted};
-pub use transport::{PeerStatus, Running, Transport};
+pub use transport::{PeerStatus, Running, Transport, VersionsTold};
 pub use wire::Socket;

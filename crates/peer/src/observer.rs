@@ -15,52 +15,31 @@ pub enum Sender<'a> {
 }
 
 /// Counts. All methods are called on the transport's thread and do nothing unless overridden.
+#[expect(unused_variables, reason = "the names are the documentation of the defaults")]
 pub trait Observer: Send + Sync + 'static {
     /// `etcd_network_peer_sent_bytes_total{To}`
-    fn sent_bytes(&self, to: u64, bytes: u64) {
-        let _ = (to, bytes);
-    }
+    fn sent_bytes(&self, to: u64, bytes: u64) {}
     /// `etcd_network_peer_received_bytes_total{From}`
-    fn received_bytes(&self, from: u64, bytes: u64) {
-        let _ = (from, bytes);
-    }
+    fn received_bytes(&self, from: u64, bytes: u64) {}
     /// `etcd_network_peer_sent_failures_total{To}`
-    fn sent_failures(&self, to: u64, messages: u64) {
-        let _ = (to, messages);
-    }
+    fn sent_failures(&self, to: u64, messages: u64) {}
     /// `etcd_network_peer_received_failures_total{From}`
-    fn received_failure(&self, from: Sender<'_>) {
-        let _ = from;
-    }
+    fn received_failure(&self, from: Sender<'_>) {}
     /// `etcd_network_peer_round_trip_time_seconds{To}`, a sample.
-    fn round_trip(&self, to: u64, smoothed: Duration) {
-        let _ = (to, smoothed);
-    }
+    fn round_trip(&self, to: u64, smoothed: Duration) {}
     /// `etcd_network_active_peers{Local,Remote}` up or down; with a loss `etcd_network_disconnected_peers_total`.
-    fn activity(&self, remote: u64, active: bool) {
-        let _ = (remote, active);
-    }
+    fn activity(&self, remote: u64, active: bool) {}
     /// `etcd_network_snapshot_send_inflights_total{To}` up.
-    fn snapshot_send_began(&self, to: u64) {
-        let _ = to;
-    }
+    fn snapshot_send_began(&self, to: u64) {}
     /// The same down, and success with duration or failure. `etcd_network_snapshot_send_success`, `…_failures`,
     /// `…_total_duration_seconds`.
-    fn snapshot_send_ended(&self, to: u64, outcome: Result<Duration, ()>) {
-        let _ = (to, outcome);
-    }
+    fn snapshot_send_ended(&self, to: u64, outcome: Result<Duration, ()>) {}
     /// `etcd_network_snapshot_receive_inflights_total{From}` up.
-    fn snapshot_receive_began(&self, from: u64) {
-        let _ = from;
-    }
+    fn snapshot_receive_began(&self, from: u64) {}
     /// The same down, and success with duration or failure.
-    fn snapshot_receive_ended(&self, from: u64, outcome: Result<Duration, ()>) {
-        let _ = (from, outcome);
-    }
+    fn snapshot_receive_ended(&self, from: u64, outcome: Result<Duration, ()>) {}
     /// `etcd_network_snapshot_receive_failures{From}` for one that did not even begin.
-    fn snapshot_receive_refused(&self, from: Sender<'_>) {
-        let _ = from;
-    }
+    fn snapshot_receive_refused(&self, from: Sender<'_>) {}
 }
 
 /// Counts nothing.

@@ -44,6 +44,7 @@ pub(crate) enum CodecError {
 
 /// What a stream has brought.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "signs of life are rare, and live as shortly as messages")]
 pub(crate) enum Decoded {
     /// Nothing but a sign of life.
     Heartbeat {

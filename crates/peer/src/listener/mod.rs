@@ -3,6 +3,8 @@
 //! Beyond etcd: a version header that is no version is answered with 400, where etcd's handler dies and the connection just
 //! ends; connections, bodies and snapshots under way are bounded.
 
+#![expect(clippy::result_large_err, reason = "a refusal is made at most once a request")]
+
 mod answer;
 mod body;
 mod calls;

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::codec::clear_local;
-use crate::transport::Shared;
+use crate::transport::{Shared, report_panic};
 use activity::Activity;
 pub(crate) use activity::{Change, StreamKind, Way};
 use queue::Queue;
@@ -95,7 +95,11 @@ impl Peer {
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.tasks).spawn(work);
+        let mut tasks = lock(&self.tasks);
+        while let Some(ended) = tasks.try_join_next() {
+            report_panic(ended);
+        }
+        tasks.spawn(work);
     }
 
     /// Ends everything that goes on with this peer.

@@ -9,6 +9,7 @@ use state::Version;
 use tokio::task::JoinSet;
 
 use super::{PeerStatus, Peers, Shared};
+use crate::config::Limits;
 use crate::fetch::Fetcher;
 use crate::host::SnapshotSource;
 use crate::peer::{Peer, Report, Urls};
@@ -73,12 +74,8 @@ impl Shared {
             return;
         }
         let mut peers = self.peers();
-        let remotes = peers.values().filter(|peer| !peer.is_member()).count();
-        if peers.contains_key(&id) || remotes >= self.config.limits.remotes_max {
-            return;
-        }
         let urls = Urls::new(id, urls);
-        if urls.pick().is_some() {
+        if !peers.contains_key(&id) && urls.pick().is_some() && room_for_remote(&mut peers, &self.config.limits) {
             peers.insert(id, Peer::remote(self, id, urls));
             tracing::info!(remote_peer_id = %format!("{id:x}"), "added remote peer");
         }
@@ -151,6 +148,21 @@ async fn version_of(peer: &Peer, fetcher: &Fetcher) -> Option<Version> {
         }
     }
     None
+}
+
+/// Whether one more fits in; one that is not connected gives way.
+fn room_for_remote(peers: &mut Peers, limits: &Limits) -> bool {
+    let remotes: Vec<&Arc<Peer>> = peers.values().filter(|peer| !peer.is_member()).collect();
+    if remotes.len() < limits.remotes_max {
+        return true;
+    }
+    let Some(gives_way) = remotes.iter().find(|peer| peer.active_since().is_none()).map(|peer| peer.id) else {
+        return false;
+    };
+    if let Some(peer) = peers.remove(&gives_way) {
+        peer.stop();
+    }
+    true
 }
 
 /// The places, ascending, of answers to appends that a later one to the same member makes unnecessary.

@@ -14,7 +14,7 @@ use crate::wire::Socket;
 /// One wish.
 pub(crate) enum Order {
     Send(Vec<Message>),
-    SendSnapshot { message: Message, database: Box<dyn SnapshotSource> },
+    SendSnapshot { message: Box<Message>, database: Box<dyn SnapshotSource> },
     Members(Vec<Member>),
     Remote { id: u64, urls: Vec<String> },
     Serve(Socket),

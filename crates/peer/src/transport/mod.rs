@@ -57,6 +57,9 @@ pub(crate) struct Shared {
     pub bodies_bytes: AtomicUsize,
 }
 
+/// Takes what members say of their versions, by id.
+pub type VersionsTold = Box<dyn FnOnce(Vec<(u64, Option<Version>)>) + Send>;
+
 /// A peer as the transport sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerStatus {
@@ -98,7 +101,7 @@ impl Transport {
 
     /// Sends a `MsgSnap` with its database. [`Host::snapshot_report`] tells the outcome, once, whatever happens.
     pub fn send_snapshot(&self, message: Message, database: Box<dyn SnapshotSource>) {
-        self.shared.inbox.put(Order::SendSnapshot { message, database });
+        self.shared.inbox.put(Order::SendSnapshot { message: Box::new(message), database });
     }
 
     /// Takes up the membership: every member but this one becomes a peer under its URLs; connections with those that are
@@ -120,7 +123,7 @@ impl Transport {
 
     /// Asks the members other than this one for their versions, and hands over what they say: `None` for those that don't
     /// answer. Members without an answer within five seconds count as those.
-    pub fn ask_versions(&self, done: Box<dyn FnOnce(Vec<(u64, Option<Version>)>) + Send>) {
+    pub fn ask_versions(&self, done: VersionsTold) {
         let shared = self.shared.clone();
         self.spawn(Box::pin(async move {
             done(shared.versions_of_members().await);
@@ -168,7 +171,7 @@ impl Running {
             for order in gathered.orders {
                 match order {
                     Order::Send(messages) => shared.dispatch(messages),
-                    Order::SendSnapshot { message, database } => shared.send_snapshot(message, database),
+                    Order::SendSnapshot { message, database } => shared.send_snapshot(*message, database),
                     Order::Members(members) => shared.set_members(&members),
                     Order::Remote { id, urls } => shared.add_remote(id, &urls),
                     Order::Serve(socket) => drop(tasks.spawn(listener::serve(shared.clone(), socket))),
@@ -183,8 +186,10 @@ impl Running {
 }
 
 /// A task that panicked is a defect: it is told, and nothing else ends with it.
-fn report_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
+pub(crate) fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
         tracing::error!(%error, "a task of the peer transport failed");
     }
 }

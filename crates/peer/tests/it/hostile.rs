@@ -9,7 +9,7 @@ use proto::raftpb::{Entry, Message, MessageType};
 
 use super::site::*;
 
-/// A request with the headers of a member, of which some may be replaced (an empty value leaves one out).
+/// A request with the headers of a member and others, which replace them (an empty value leaves one out).
 fn request(method: &str, path: &str, other: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let cluster = format!("{CLUSTER:x}");
     let usual = [
@@ -22,8 +22,8 @@ fn request(method: &str, path: &str, other: &[(&str, &str)], body: &[u8]) -> Vec
         ("Connection", "close"),
     ];
     let mut text = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
-    for (name, value) in usual {
-        let value = other.iter().find(|(other, _)| *other == name).map_or(value, |(_, value)| value);
+    let replaced = |name| other.iter().any(|(other, _)| *other == name);
+    for (name, value) in usual.iter().filter(|(name, _)| !replaced(*name)).chain(other) {
         if !value.is_empty() {
             text += &format!("{name}: {value}\r\n");
         }
@@ -76,7 +76,7 @@ fn streams_are_refused_with_etcds_answers() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let (_held, nobody) = listen();
     site.transport.set_members(&[member(1, &site.url), member(2, &nobody)]);
-    site.host.wait("the peer", |_| site.transport.status().first().copied());
+    site.settled();
     stream(path, &[("X-Raft-To", "7")], 412, "to field mismatch");
     stream(path, &[("X-Raft-To", "")], 412, "to field mismatch");
 }
@@ -280,4 +280,19 @@ fn a_peer_that_says_gone_ends_this_member() {
     let url = forging_peer(|_| b"HTTP/1.1 410 Gone\r\nContent-Length: 15\r\n\r\nremoved member\n".to_vec());
     site.transport.set_members(&[member(2, &url)]);
     site.host.wait("the end", |seen| seen.removed_self.then_some(()));
+}
+
+#[test]
+fn senders_that_nobody_knows_are_bounded() {
+    let site = Site::start_with(1, CLUSTER, |config| config.limits.remotes_max = 2);
+    let vote = |from| Message { msg_type: MessageType::MsgVote.into(), from, to: 1, term: 5, ..Message::default() };
+    for from in 2..40u64 {
+        let id = format!("{from:x}");
+        let other = [("X-Server-From", id.as_str()), ("X-PeerURLs", "http://127.0.0.1:1")];
+        check(&site, "POST", "/raft", &other, &vote(from).encode_to_vec(), 204, "");
+    }
+    site.transport.send((2..40).map(|to| Message { to, from: 1, ..vote(1) }).collect());
+    // The last that made itself known is there, and can't be reached; those that gave way are unknown.
+    site.host.wait("a failed post", |seen| seen.unreachable.contains(&39).then_some(()));
+    site.host.look(|seen| assert!(!seen.unreachable.contains(&5), "{:?}", seen.unreachable));
 }

@@ -201,10 +201,8 @@ fn a_stalled_peer_holds_bounded_memory_and_is_cut() {
     let site = Site::start_with(1, CLUSTER, |config| config.limits.stream_bytes_max = 8 << 20);
     let (_held, nobody) = listen();
     site.transport.set_members(&[member(1, &site.url), member(2, &nobody)]);
-    let stalled = {
-        site.host.wait("the peer", |_| site.transport.status().first().copied());
-        open_stream(&site, 2)
-    };
+    site.settled();
+    let stalled = open_stream(&site, 2);
     site.host.wait_connected(2, true);
     // Far more than the queue and the kernel's buffers take; the reader takes nothing.
     let value = vec![1; 1 << 20];
@@ -221,7 +219,7 @@ fn a_new_stream_of_the_same_kind_takes_the_place() {
     let site = Site::start(1);
     let (_held, nobody) = listen();
     site.transport.set_members(&[member(1, &site.url), member(2, &nobody)]);
-    site.host.wait("the peer", |_| site.transport.status().first().copied());
+    site.settled();
     let mut first = open_stream(&site, 2);
     let mut second = open_stream(&site, 2);
     let mut rest = Vec::new();

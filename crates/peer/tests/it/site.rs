@@ -307,6 +307,13 @@ impl Site {
         });
     }
 
+    /// Waits until all orders given so far are carried out.
+    pub fn settled(&self) {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        self.transport.spawn(Box::pin(async move { sender.send(()).unwrap() }));
+        receiver.recv_timeout(PATIENCE).unwrap();
+    }
+
     pub fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
