@@ -7,9 +7,11 @@ mod check;
 mod client;
 mod drive;
 mod faults;
+mod lab;
 mod member;
 mod model;
 mod network;
+mod operator;
 mod options;
 mod post;
 mod rng;
@@ -17,26 +19,17 @@ mod schedule;
 mod watcher;
 mod world;
 
+pub use check::Wants;
+pub use lab::{Call, Lab, LabAnswer};
+pub use operator::Change;
 pub use options::{Options, Planted};
-pub use world::{Figures, World};
+use world::World;
 
-/// Runs what the options say; panics where a judge objects.
+/// Runs what the options say; panics where a judge objects. Gives what the run amounted to.
 pub fn run(options: Options) -> String {
     let mut world = World::new(options);
     world.run();
-    format!(
-        "members {} entries {} writes {} reads {} events {} states compared {} crashes {} (power {}) snapshots {} unsynced {}",
-        world.slots.len(),
-        world.consensus.committed_index(),
-        world.history.writes,
-        world.history.reads,
-        world.watchers.iter().map(|watcher| watcher.check.events).sum::<u64>(),
-        world.consensus.hashes_compared,
-        world.figures.crashes,
-        world.figures.power_losses,
-        world.figures.snapshots_sent,
-        world.figures.unsynced_bytes_max,
-    )
+    world.summary()
 }
 
 /// As [`run`]; gives the objection instead of panicking. The panic's own message goes where panics go.

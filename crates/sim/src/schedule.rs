@@ -42,13 +42,4 @@ impl<T> Schedule<T> {
         self.now = when;
         self.things.remove(&id)
     }
-
-    /// How many things are planned.
-    pub fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
 }

@@ -40,3 +40,24 @@ fn a_forgotten_vote_elects_two_leaders() {
     });
     println!("{objection}");
 }
+
+#[test]
+fn a_read_that_asks_nobody_is_stale() {
+    let objection = found(Planted::ReadWithoutAsking, 3, |_| {});
+    println!("{objection}");
+    assert!(objection.contains("stale"), "{objection}");
+}
+
+#[test]
+fn a_watcher_that_begins_late_misses_events() {
+    let objection = found(Planted::WatchSkips, 3, |_| {});
+    println!("{objection}");
+    assert!(objection.contains("watch"), "{objection}");
+}
+
+#[test]
+fn a_keep_alive_that_is_forgotten_ends_its_lease_early() {
+    let objection = found(Planted::KeepAliveIgnored, 3, |_| {});
+    println!("{objection}");
+    assert!(objection.contains("was promised to live until"), "{objection}");
+}

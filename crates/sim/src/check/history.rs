@@ -18,14 +18,14 @@ pub struct Invocation {
 /// An answer that promises something.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// A linearizable read.
+    /// A read, of the header's revision or an older one; only a serializable one may be stale.
     Range { request: RangeRequest, kvs: Vec<KeyValue>, revision: i64 },
     /// A put or the success of a transaction with one.
     Put { key: Bytes, value: Bytes, revision: i64 },
     /// A deletion, of one key that existed or not.
     Delete { key: Bytes, deleted: i64, revision: i64 },
-    /// A transaction whose comparison failed.
-    Refused { revision: i64 },
+    /// A transaction whose comparison with `seen` failed, and what it found instead.
+    Refused { key: Bytes, seen: i64, found: Vec<KeyValue>, revision: i64 },
 }
 
 /// All that was answered so far.
@@ -43,10 +43,15 @@ impl History {
 
     /// Judges an answer that has just arrived.
     pub fn answer(&mut self, invocation: &Invocation, answer: &Answer, model: &Model) {
-        let floor = invocation.floor;
+        let mut floor = invocation.floor;
         let (revision, wrote) = match answer {
             Answer::Range { request, kvs, revision } => {
-                check_range(request, kvs, *revision, model);
+                let at = if request.revision > 0 { request.revision } else { *revision };
+                assert!(at <= *revision, "a read at {at} under a header of {revision}");
+                check_range(request, kvs, at, model);
+                if request.serializable {
+                    floor = 0;
+                }
                 (*revision, false)
             }
             Answer::Put { key, value, revision } => {
@@ -57,9 +62,16 @@ impl History {
             Answer::Delete { key, deleted, revision } => {
                 let found = model.changes_at(*revision).iter().any(|c| c.key == key && c.value.is_none());
                 assert!(*deleted == 0 || found, "lost write: deletion of {key:?} was acknowledged at {revision}");
+                assert!(*deleted > 0 || model.mod_revision(key, *revision) == 0, "{key:?} exists at {revision}");
                 (*revision, *deleted > 0)
             }
-            Answer::Refused { revision } => (*revision, false),
+            Answer::Refused { key, seen, found, revision } => {
+                let request = RangeRequest { key: key.clone(), ..RangeRequest::default() };
+                check_range(&request, found, *revision, model);
+                let there = model.mod_revision(key, *revision);
+                assert_ne!(there, *seen, "a comparison failed that holds at revision {revision}");
+                (*revision, false)
+            }
         };
         assert!(
             revision >= floor,
