@@ -1,5 +1,6 @@
 //! Settings from `ETCD_*` variables.
 
+use super::former;
 use super::load::{Failure, Notice, Severity};
 use super::number;
 use super::settings::Settings;
@@ -15,12 +16,16 @@ pub fn apply(
     settings: &mut Settings,
     notices: &mut Vec<Notice>,
 ) -> Result<(), Failure> {
+    let compat = compat_version(variables, settings);
     let mut used = Vec::new();
     let mut wrong = None;
     let mut places: Vec<usize> = (0..FLAGS.len()).collect();
     places.sort_by_key(|place| FLAGS[*place].name);
     for place in places {
         let name = FLAGS[place].variable();
+        if former::is_unknown(FLAGS[place].name, &compat) {
+            continue;
+        }
         let Some((_, value)) = variables.iter().find(|(key, value)| *key == name && !value.is_empty()) else {
             continue;
         };
@@ -50,6 +55,13 @@ pub fn apply(
     }
     check_rest(variables, &used, notices)?;
     wrong.map_or(Ok(()), |why| Err(Failure::verify(why)))
+}
+
+/// The release that decides which names are known.
+fn compat_version(variables: &[(String, String)], settings: &Settings) -> String {
+    let given = variables.iter().find(|(name, value)| name == "ETCD_COMPAT_VERSION" && !value.is_empty());
+    let given = given.filter(|_| !settings.is_given("compat-version"));
+    given.map_or_else(|| settings.text("compat-version").to_owned(), |(_, value)| value.clone())
 }
 
 /// A variable beside its flag ends the program, an unknown one is only named.

@@ -68,13 +68,15 @@ const ROWS: [Row; 9] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gates {
     on: [bool; ROWS.len()],
+    /// Those that were given by their own name.
+    named: [bool; ROWS.len()],
     all_alpha: bool,
     all_beta: bool,
 }
 
 impl Default for Gates {
     fn default() -> Self {
-        Self { on: ROWS.map_defaults(), all_alpha: false, all_beta: false }
+        Self { on: ROWS.map_defaults(), named: [false; ROWS.len()], all_alpha: false, all_beta: false }
     }
 }
 
@@ -92,7 +94,6 @@ impl Gates {
     /// Reads `Name=bool,Name=bool`.
     pub fn parse(text: &str) -> Result<Gates, String> {
         let mut gates = Gates::default();
-        let mut named = [false; ROWS.len()];
         for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (name, value) = item.split_once('=').ok_or_else(|| format!("missing bool value for {item}"))?;
             let (name, value) = (name.trim(), value.trim());
@@ -103,16 +104,17 @@ impl Gates {
             match (name, ROWS.iter().position(|row| row.name == name)) {
                 ("AllAlpha", _) => gates.all_alpha = on,
                 ("AllBeta", _) => gates.all_beta = on,
-                (_, Some(at)) => (gates.on[at], named[at]) = (on, true),
+                (_, Some(at)) => (gates.on[at], gates.named[at]) = (on, true),
                 (_, None) => return Err(format!("unrecognized feature gate: {name}")),
             }
         }
-        gates.set_unnamed(text, &named);
+        gates.set_unnamed(text);
         Ok(gates)
     }
 
     /// `AllAlpha` and `AllBeta` set every gate of their stage that was not named.
-    fn set_unnamed(&mut self, text: &str, named: &[bool]) {
+    fn set_unnamed(&mut self, text: &str) {
+        let named = self.named;
         for (at, row) in ROWS.iter().enumerate().filter(|(at, _)| !named[*at]) {
             match row.stage {
                 Stage::Alpha if text.contains("AllAlpha=") => self.on[at] = self.all_alpha,
@@ -124,6 +126,18 @@ impl Gates {
 
     pub fn enabled(&self, gate: Gate) -> bool {
         ROWS.iter().position(|row| row.gate == gate).is_some_and(|at| self.on[at])
+    }
+
+    /// The name of a gate, and whether it was given by that.
+    pub(super) fn word(&self, gate: Gate) -> (&'static str, bool) {
+        let at = ROWS.iter().position(|row| row.gate == gate);
+        at.map_or(("", false), |at| (ROWS[at].name, self.named[at]))
+    }
+
+    pub(super) fn switch(&mut self, gate: Gate, on: bool) {
+        if let Some(at) = ROWS.iter().position(|row| row.gate == gate) {
+            self.on[at] = on;
+        }
     }
 
     /// Name, stage and state of every gate and of the two that stand for a stage, sorted by name.

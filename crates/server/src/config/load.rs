@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Config, LogConfig, build, env, file, goflag, host, number, settings::Settings, validate};
+use super::{Config, LogConfig, build, env, file, former, goflag, host, number, settings::Settings, validate};
 
 /// How grave a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,7 @@ fn read(
     } else {
         settings = from_file(&path, source, notices)?;
     }
+    former::apply(&mut settings, !path.is_empty(), notices)?;
     let config = build::config(&settings, path.is_empty())?;
     source.open_log(&config.log).map_err(Failure::verify)?;
     validate::check(&settings, &config, notices)?;

@@ -13,6 +13,7 @@ mod build;
 mod docs;
 mod env;
 mod file;
+mod former;
 mod gates;
 mod goflag;
 #[cfg(test)]

@@ -113,3 +113,80 @@ fn wrong_files() {
         assert_eq!(from_file(&format!("{key}: nohost")).1, Err(Failure::Plain(text)));
     }
 }
+
+#[test]
+fn former_names_are_known_to_those_who_stand_in_for_older_releases() {
+    let old = [
+        "--compat-version=3.5",
+        "--experimental-initial-corrupt-check",
+        "--experimental-corrupt-check-time=3s",
+        "--experimental-compact-hash-check-enabled=true",
+        "--experimental-compact-hash-check-time=2m",
+        "--experimental-snapshot-catchup-entries=7",
+    ];
+    let (notices, loaded) = from(&old, &[("ETCD_EXPERIMENTAL_DOWNGRADE_CHECK_TIME", "9s")]);
+    let text = "--experimental-initial-corrupt-check is deprecated in v3.6 and will be decommissioned in v3.7. Use \
+                '--feature-gates=InitialCorruptCheck=true' instead.";
+    assert!(messages(&notices).contains(&text), "{notices:?}");
+    let given = config_of((Vec::new(), loaded));
+    assert!(given.gates.enabled(Gate::InitialCorruptCheck) && given.gates.enabled(Gate::CompactHashCheck));
+    assert_eq!(given.corrupt_check_time, Some(Duration::from_secs(3)));
+    assert_eq!(given.compact_hash_check_time, Duration::from_secs(120));
+    assert_eq!((given.snapshot_catchup_entries, given.downgrade_check_time), (7, Some(Duration::from_secs(9))));
+    for (word, text) in [
+        (
+            "--corrupt-check-time=1s",
+            "cannot set --experimental-corrupt-check-time and --corrupt-check-time at the same time, please use \
+             --corrupt-check-time only",
+        ),
+        (
+            "--feature-gates=InitialCorruptCheck=false",
+            "cannot specify both flags: --experimental-initial-corrupt-check=true and \
+             --feature-gates=InitialCorruptCheck=false at the same time, please just use \
+             --feature-gates=InitialCorruptCheck=false",
+        ),
+    ] {
+        assert_eq!(verify_error(from(&[&old[..], &[word]].concat(), &[])), text);
+    }
+    let unknown = "flag provided but not defined: -experimental-initial-corrupt-check";
+    assert_eq!(usage_error(&["--experimental-initial-corrupt-check"]), unknown);
+    let (notices, loaded) = from(&[], &[("ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK", "true")]);
+    assert!(messages(&notices).contains(&"unrecognized environment variable"));
+    assert!(!config_of((Vec::new(), loaded)).gates.enabled(Gate::InitialCorruptCheck));
+    let file = "experimental-corrupt-check-time: 5000000000\n";
+    assert_eq!(config_of(from_file(file)).corrupt_check_time, None, "an unknown key");
+    let file = format!("{file}compat-version: \"3.6\"\n");
+    assert_eq!(config_of(from_file(&file)).corrupt_check_time, Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn flags_of_a_cluster() {
+    let given = config(&[
+        "--initial-cluster=a=http://h:1,default=http://localhost:2380",
+        "--listen-peer-urls=http://127.0.0.1:1,http://127.0.0.1:2",
+        "--max-learners=3",
+        "--downgrade-check-time=0",
+        "--corrupt-check-time=1m",
+        "--raft-read-timeout=7s",
+        "--raft-write-timeout=1s",
+        "--feature-gates=SetMemberLocalAddr=true,CompactHashCheck=true",
+    ]);
+    assert_eq!((given.max_learners, given.downgrade_check_time), (3, None));
+    assert_eq!(given.corrupt_check_time, Some(Duration::from_secs(60)));
+    assert_eq!((given.raft_read_timeout, given.raft_write_timeout), (Duration::from_secs(7), PEER_TIMEOUT_MIN));
+    assert_eq!(given.listen_peer_urls.len(), 2);
+    let (notices, _) = from(&["--raft-write-timeout=1s"], &[]);
+    assert!(messages(&notices).contains(&"raft-write-timeout increased to minimum value: 5s"));
+    let srv = config(&["--discovery-srv=example.com", "--discovery-srv-name=blue"]);
+    let wanted = SrvDiscovery { domain: "example.com".into(), service: "blue".into() };
+    assert_eq!(
+        (srv.discovery, srv.initial_cluster.as_str()),
+        (Discovery::Srv(wanted), ""),
+        "no default beside discovery"
+    );
+    let text = "discovery-config:\n  token: tok\n  client:\n    endpoints: [\"http://h:1\", h:2]\n    dial-timeout: 3000000000\n";
+    let Discovery::Registry(settings) = config_of(from_file(text)).discovery else { panic!("{text}") };
+    assert_eq!((settings.token.as_str(), settings.endpoints.len()), ("tok", 2));
+    assert_eq!(settings.dial_timeout, Duration::from_secs(3));
+    assert_eq!(config_of(from_file("discovery-proxy: \ndiscovery-srv: hi-etcd.com\n")).initial_cluster, "");
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::path;
-use crate::config::{AutoCompaction, Config, LogLevel, Url, go_arch};
+use crate::config::{AutoCompaction, Config, Discovery, Gate, LogLevel, Url, go_arch};
 use crate::logging::{Field, Value, enabled, error, info};
 
 /// The command line.
@@ -61,6 +61,9 @@ pub fn starting(config: &Config, version: &str, commit: &str, initialized: bool)
     fields.extend(timing_fields(config));
     fields.extend(address_fields(config));
     fields.extend(limit_fields(config));
+    fields.extend(discovery_fields(config));
+    fields.push(("downgrade-check-interval", config.downgrade_check_time.unwrap_or_default().into()));
+    fields.push(("max-learners", config.max_learners.into()));
     info("starting an etcd server", &fields);
 }
 
@@ -106,10 +109,37 @@ fn limit_fields(config: &Config) -> Vec<Field<'_>> {
         ("max-concurrent-streams", config.max_concurrent_streams.into()),
         ("pre-vote", config.pre_vote.into()),
         ("feature-gates", config.gates.to_string().into()),
+        ("initial-corrupt-check", config.gates.enabled(Gate::InitialCorruptCheck).into()),
+        ("corrupt-check-time-interval", config.corrupt_check_time.unwrap_or_default().into()),
+        ("compact-check-time-interval", config.compact_hash_check_time.into()),
         ("auto-compaction-mode", mode.to_owned().into()),
         ("auto-compaction-retention", retention.into()),
         ("auto-compaction-interval", retention.into()),
     ]
+}
+
+/// Without a discovery service, what its flags are when nobody sets them.
+fn discovery_fields(config: &Config) -> Vec<Field<'_>> {
+    let fields = |token, endpoints: &[String], times: [Duration; 4]| {
+        let [dial, request, keepalive, keepalive_timeout] = times.map(Value::from);
+        vec![
+            ("discovery-token", Value::from(token)),
+            ("discovery-endpoints", endpoints.join(",").into()),
+            ("discovery-dial-timeout", dial),
+            ("discovery-request-timeout", request),
+            ("discovery-keepalive-time", keepalive),
+            ("discovery-keepalive-timeout", keepalive_timeout),
+            ("discovery-insecure-transport", true.into()),
+        ]
+    };
+    match &config.discovery {
+        Discovery::Registry(v3) => fields(
+            v3.token.as_str(),
+            &v3.endpoints,
+            [v3.dial_timeout, v3.request_timeout, v3.keepalive_time, v3.keepalive_timeout],
+        ),
+        Discovery::Static | Discovery::Srv(_) => fields("", &[], [2, 5, 2, 6].map(Duration::from_secs)),
+    }
 }
 
 /// The backend file is open.
