@@ -5,7 +5,7 @@ use prost::Message as _;
 use proto::raftpb::{Entry, Message, MessageType};
 
 use super::message::next_frame;
-use super::{CodecError, Decoded, FRAME_BYTES_MAX, Input, Output};
+use super::{CodecError, Decoded, FRAME_BYTES_MAX, Input, Output, decode};
 
 const HEARTBEAT: u8 = 0;
 const ENTRIES: u8 = 1;
@@ -97,7 +97,7 @@ impl AppendDecoder {
                 Stage::Whole => {
                     let Some(frame) = next_frame(&mut self.len, input, FRAME_BYTES_MAX)? else { return Ok(None) };
                     let bytes = frame.len() as u64;
-                    let message = Message::decode(frame)?;
+                    let message = decode(frame)?;
                     self.term = message.term;
                     self.index = message.entries.last().map_or(message.index, |last| last.index);
                     self.stage = Stage::Kind;

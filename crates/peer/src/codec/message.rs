@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message as _;
 use proto::raftpb::{Message, MessageType};
 
-use super::{CodecError, Decoded, ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, Input, Output};
+use super::{CodecError, Decoded, ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, Input, Output, decode};
 
 /// Adds one message to a message stream. Returns its size.
 pub(crate) fn encode_message(message: Message, out: &mut Output) -> u64 {
@@ -29,7 +29,7 @@ impl MessageDecoder {
     pub fn next(&mut self, input: &mut Input) -> Result<Option<Decoded>, CodecError> {
         let Some(frame) = next_frame(&mut self.len, input, FRAME_BYTES_MAX)? else { return Ok(None) };
         let bytes = frame.len() as u64;
-        Ok(Some(Decoded::new(Message::decode(frame)?, bytes)))
+        Ok(Some(Decoded::new(decode(frame)?, bytes)))
     }
 }
 
@@ -52,7 +52,7 @@ impl EnvelopeDecoder {
     /// The message, once it is there.
     pub fn next(&mut self, input: &mut Input) -> Result<Option<Message>, CodecError> {
         let Some(frame) = next_frame(&mut self.len, input, ENVELOPE_BYTES_MAX)? else { return Ok(None) };
-        Ok(Some(Message::decode(frame)?))
+        Ok(Some(decode(frame)?))
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod admit;
 mod append;
+mod decode;
 mod input;
 mod message;
 mod output;
@@ -20,6 +21,7 @@ mod tests;
 
 pub(crate) use admit::{Unfit, admit, clear_local};
 pub(crate) use append::{AppendDecoder, AppendEncoder};
+pub(crate) use decode::decode;
 pub(crate) use input::Input;
 pub(crate) use message::{EnvelopeDecoder, MessageDecoder, encode_envelope, encode_heartbeat, encode_message};
 pub(crate) use output::Output;

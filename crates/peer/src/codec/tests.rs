@@ -125,6 +125,17 @@ fn nothing_is_reserved_for_bytes_that_have_not_come() {
 }
 
 #[test]
+fn a_frame_of_empty_entries_is_refused() {
+    let small: Vec<u8> = [0x3a, 0].repeat(1000);
+    assert_eq!(decode(small.into()).unwrap().entries.len(), 1000);
+    let large: Vec<u8> = [0x3a, 0].repeat(1 << 20);
+    assert_eq!(decode(large.into()), Err(CodecError::TooLarge(2 << 20)));
+    let entries = (1..150_000).map(|index| entry(1, index, b"data")).collect();
+    let real = append(1, 0, entries, 0);
+    assert_eq!(decode(real.encode_to_vec().into()), Ok(real));
+}
+
+#[test]
 fn large_entries_are_not_copied() {
     let data = Bytes::from(vec![7; 100 << 10]);
     let entry = Entry { term: 5, index: 8, data: data.clone(), ..Entry::default() };

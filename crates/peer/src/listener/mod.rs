@@ -40,13 +40,13 @@ struct Origin {
 pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket) {
     let address: Arc<str> = socket.remote().into();
     let Some(_guest) = guests::enter(&shared, socket.address()) else {
-        tracing::warn!(remote_addr = %address, "rejected connection on peer endpoint: too many connections");
+        tracing::warn!("remote-addr" = %address, "rejected connection on peer endpoint: too many connections");
         return;
     };
     let link = match Link::accept(socket) {
         Ok(link) => link,
         Err(error) => {
-            tracing::warn!(remote_addr = %address, %error, "rejected connection on peer endpoint");
+            tracing::warn!("remote-addr" = %address, %error, "rejected connection on peer endpoint");
             return;
         }
     };
@@ -61,7 +61,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket) {
         .header_read_timeout(SILENCE_MAX)
         .serve_connection(TokioIo::new(link), service);
     if let Err(error) = connection.await {
-        tracing::debug!(remote_addr = %address, %error, "a connection on the peer endpoint broke");
+        tracing::debug!("remote-addr" = %address, %error, "a connection on the peer endpoint broke");
     }
 }
 

@@ -2,12 +2,11 @@
 
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
-use prost::Message as _;
 use proto::raftpb::{Message, MessageType};
 
 use super::answer::{self, Reply};
 use super::{Origin, body, stream_kind};
-use crate::codec::{Unfit, admit};
+use crate::codec::{Unfit, admit, decode};
 use crate::config::MIN_CLUSTER_VERSION;
 use crate::observer::Sender;
 use crate::transport::{Shared, deliver};
@@ -26,20 +25,20 @@ pub(super) fn check_sender(shared: &Shared, request: &HeaderMap) -> Result<(), R
     let told = || format!("{:x}", headers::read_id(request, headers::SERVER_FROM).unwrap_or_default());
     if server < MIN_CLUSTER_VERSION || minimum > identity.version.minor_line() {
         tracing::warn!(
-            local_member_id = %format!("{:x}", identity.member),
-            remote_peer_id = %told(),
-            remote_peer_server_version = %server,
-            remote_peer_minimum_cluster_version = %minimum,
+            "local-member-id" = %format!("{:x}", identity.member),
+            "remote-peer-id" = %told(),
+            "remote-peer-server-version" = %server,
+            "remote-peer-minimum-cluster-version" = %minimum,
             "request version incompatibility"
         );
         return Err(answer::text(StatusCode::PRECONDITION_FAILED, "incompatible version"));
     }
     if headers::text(request, headers::CLUSTER_ID) != format!("{:x}", identity.cluster) {
         tracing::warn!(
-            local_member_id = %format!("{:x}", identity.member),
-            local_member_cluster_id = %format!("{:x}", identity.cluster),
-            remote_peer_id = %told(),
-            remote_peer_cluster_id = headers::text(request, headers::CLUSTER_ID),
+            "local-member-id" = %format!("{:x}", identity.member),
+            "local-member-cluster-id" = %format!("{:x}", identity.cluster),
+            "remote-peer-id" = %told(),
+            "remote-peer-cluster-id" = headers::text(request, headers::CLUSTER_ID),
             "request cluster ID mismatch"
         );
         return Err(answer::text(StatusCode::PRECONDITION_FAILED, "cluster ID mismatch"));
@@ -78,8 +77,8 @@ fn open_stream(origin: &Origin, request: &HeaderMap, rest: &str) -> Result<Reply
     let Some(from) = headers::parse_id(id) else { return refusal(StatusCode::NOT_FOUND, "invalid from") };
     if shared.host.is_removed(from) {
         tracing::warn!(
-            remote_peer_id = %format!("{from:x}"),
-            stream_type = kind.name(),
+            "remote-peer-id" = %format!("{from:x}"),
+            "stream-type" = kind.name(),
             "rejected stream from remote peer because it was removed"
         );
         return refusal(StatusCode::GONE, "removed member");
@@ -87,14 +86,14 @@ fn open_stream(origin: &Origin, request: &HeaderMap, rest: &str) -> Result<Reply
     let Some(peer) = shared.member(from) else {
         note_sender(origin, request);
         tracing::warn!(
-            remote_peer_id = %format!("{from:x}"),
+            "remote-peer-id" = %format!("{from:x}"),
             "failed to find remote peer in cluster"
         );
         return refusal(StatusCode::NOT_FOUND, "error sender not found");
     };
     let to = headers::text(request, headers::RAFT_TO);
     if to != format!("{:x}", shared.config.identity.member) {
-        tracing::warn!(remote_peer_id = %format!("{from:x}"), to, "ignored streaming request; ID mismatch");
+        tracing::warn!("remote-peer-id" = %format!("{from:x}"), to, "ignored streaming request; ID mismatch");
         return refusal(StatusCode::PRECONDITION_FAILED, "to field mismatch");
     }
     Ok(answer::stream(peer.open_stream(kind)))
@@ -116,12 +115,12 @@ async fn take(origin: &Origin, request: &HeaderMap, body: Incoming) -> Result<Re
         answer::text(StatusCode::BAD_REQUEST, text)
     };
     let body = body::read(shared, body, shared.config.limits.body_bytes_max).await.map_err(|error| {
-        tracing::warn!(remote_addr = %origin.address, %error, "failed to read Raft message");
+        tracing::warn!("remote-addr" = %origin.address, %error, "failed to read Raft message");
         answer::last(failed("error reading raft message"))
     })?;
     let bytes = body.len() as u64;
-    let message = Message::decode(body).map_err(|error| {
-        tracing::warn!(remote_addr = %origin.address, %error, "failed to unmarshal Raft message");
+    let message = decode(body).map_err(|error| {
+        tracing::warn!("remote-addr" = %origin.address, %error, "failed to unmarshal Raft message");
         failed("error unmarshalling raft message")
     })?;
     shared.observer.received_bytes(message.from, bytes);
@@ -135,14 +134,14 @@ fn step(origin: &Origin, message: Message, sender: Option<u64>) -> Result<Reply,
     let refused = || answer::last(answer::text(StatusCode::INTERNAL_SERVER_ERROR, "error processing raft message"));
     let from = message.from;
     if shared.host.is_removed(from) || sender.is_some_and(|sender| shared.host.is_removed(sender)) {
-        tracing::warn!(remote_peer_id = %format!("{from:x}"), "rejected Raft message from removed member");
+        tracing::warn!("remote-peer-id" = %format!("{from:x}"), "rejected Raft message from removed member");
         return Err(refused());
     }
     let message = match admit(message, shared.config.identity.member, sender) {
         Ok(message) => message,
         Err(error) => {
             shared.observer.received_failure(Sender::Address(&origin.address));
-            tracing::warn!(remote_peer_id = %format!("{from:x}"), %error, "refused a Raft message");
+            tracing::warn!("remote-peer-id" = %format!("{from:x}"), %error, "refused a Raft message");
             return match error {
                 // etcd takes these and does nothing with them.
                 Unfit::Type(_) | Unfit::Gap => Ok(answer::no_content()),

@@ -41,7 +41,7 @@ async fn take(origin: &Origin, request: &HeaderMap, mut body: Incoming) -> Resul
     let message = match envelope(&mut body, &mut input).await {
         Ok(message) => message,
         Err(error) => {
-            tracing::warn!(remote_addr = %origin.address, %error, "failed to decode Raft message");
+            tracing::warn!("remote-addr" = %origin.address, %error, "failed to decode Raft message");
             shared.observer.received_failure(Sender::Address(&origin.address));
             shared.observer.snapshot_receive_refused(Sender::UnknownSnapshot);
             return Err(answer::text(StatusCode::BAD_REQUEST, &format!("failed to decode raft message ({error})")));
@@ -61,7 +61,7 @@ async fn take(origin: &Origin, request: &HeaderMap, mut body: Incoming) -> Resul
     let saved = save(shared, message, body, input).await;
     shared.observer.snapshot_receive_ended(from, saved.as_ref().map(|_| began.elapsed()).map_err(|_| ()));
     let (message, bytes) = saved.map_err(|error| {
-        tracing::warn!(remote_snapshot_sender_id = %format!("{from:x}"), %error, "failed to receive database snapshot");
+        tracing::warn!("remote-snapshot-sender-id" = %format!("{from:x}"), %error, "failed to receive database snapshot");
         shared.observer.received_failure(Sender::Member(from));
         not_saved(&error.to_string())
     })?;
@@ -75,8 +75,8 @@ async fn take(origin: &Origin, request: &HeaderMap, mut body: Incoming) -> Resul
 
 fn tell_received(from: u64, bytes: u64, took: Duration) {
     tracing::info!(
-        remote_snapshot_sender_id = %format!("{from:x}"),
-        incoming_snapshot_size_bytes = bytes,
+        "remote-snapshot-sender-id" = %format!("{from:x}"),
+        "incoming-snapshot-size-bytes" = bytes,
         took = %format!("{took:?}"),
         "received and saved database snapshot"
     );
@@ -109,7 +109,7 @@ async fn envelope(body: &mut Incoming, input: &mut Input) -> Result<Message, Str
 fn check(origin: &Origin, message: &Message, sender: Option<u64>) -> Result<(), Reply> {
     let shared = &origin.shared;
     if message.msg_type != MessageType::MsgSnap as i32 {
-        tracing::warn!(message_type = message.msg_type, "unexpected Raft message type");
+        tracing::warn!("message-type" = message.msg_type, "unexpected Raft message type");
         return Err(answer::text(StatusCode::BAD_REQUEST, "wrong raft message type"));
     }
     let metadata = message.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.as_ref());

@@ -143,10 +143,10 @@ impl Peer {
         drop(slot);
         if taken.is_err() {
             tracing::warn!(
-                message_type = MessageType::try_from(kind).map_or("", |kind| kind.as_str_name()),
-                local_member_id = %self.local(),
-                remote_peer_id = %format!("{:x}", self.id),
-                remote_peer_active = self.active_since().is_some(),
+                "message-type" = MessageType::try_from(kind).map_or("", |kind| kind.as_str_name()),
+                "local-member-id" = %self.local(),
+                "remote-peer-id" = %format!("{:x}", self.id),
+                "remote-peer-active" = self.active_since().is_some(),
                 "dropped internal Raft message since sending buffer is full"
             );
             self.failed(1);
@@ -187,8 +187,10 @@ impl Peer {
         let connected = change == Change::Connected;
         let peer_id = format!("{:x}", self.id);
         match connected {
-            true => tracing::info!(%peer_id, "peer became active"),
-            false => tracing::warn!(%peer_id, error = %why, "peer became inactive (message send to peer failed)"),
+            true => tracing::info!("peer-id" = %peer_id, "peer became active"),
+            false => {
+                tracing::warn!("peer-id" = %peer_id, error = %why, "peer became inactive (message send to peer failed)")
+            }
         }
         self.shared.observer.activity(self.id, connected);
         if self.is_member() {

@@ -44,7 +44,7 @@ pub(super) async fn work(peer: Arc<Peer>) {
                 peer.posted(Err(&error));
                 peer.failed(1);
                 if matches!(error, Failed::Removed) {
-                    tracing::error!(remote_peer_id = %format!("{:x}", peer.id), %error, "a peer refuses this member");
+                    tracing::error!("remote-peer-id" = %format!("{:x}", peer.id), %error, "a peer refuses this member");
                     peer.shared.host.removed_self();
                 }
             }
@@ -76,8 +76,8 @@ fn judge(peer: &Peer, status: StatusCode, text: &[u8]) -> Result<(), Failed> {
         StatusCode::PRECONDITION_FAILED => {
             let text = String::from_utf8_lossy(text).trim().to_owned();
             tracing::error!(
-                local_member_id = %peer.local(),
-                remote_peer_id = %format!("{:x}", peer.id),
+                "local-member-id" = %peer.local(),
+                "remote-peer-id" = %format!("{:x}", peer.id),
                 error = %text,
                 "request sent was ignored by remote peer"
             );

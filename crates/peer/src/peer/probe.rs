@@ -107,11 +107,23 @@ fn sample(peer: &Peer, prober: Prober, found: &Found) {
     let remote_peer_id = format!("{:x}", peer.id);
     let (round_tripper_name, rtt) = (prober.name(), go_duration(found.smoothed));
     if let Some(error) = &found.error {
-        tracing::warn!(round_tripper_name, %remote_peer_id, %rtt, %error, "prober detected unhealthy status");
+        tracing::warn!(
+            "round-tripper-name" = round_tripper_name,
+            "remote-peer-id" = %remote_peer_id,
+            %rtt,
+            %error,
+            "prober detected unhealthy status"
+        );
     }
     if found.drift > DRIFT_MAX {
         let clock_drift = go_duration(found.drift);
-        tracing::warn!(round_tripper_name, %remote_peer_id, %clock_drift, %rtt, "prober found high clock drift");
+        tracing::warn!(
+            "round-tripper-name" = round_tripper_name,
+            "remote-peer-id" = %remote_peer_id,
+            "clock-drift" = %clock_drift,
+            %rtt,
+            "prober found high clock drift"
+        );
     }
     peer.shared.observer.round_trip(peer.id, found.smoothed);
 }

@@ -57,7 +57,7 @@ pub(super) async fn read(peer: Arc<Peer>, kind: StreamKind) {
             }
             Err(Ended::Removed) => {
                 tracing::error!(
-                    remote_peer_id = %format!("{:x}", peer.id),
+                    "remote-peer-id" = %format!("{:x}", peer.id),
                     "the member has been permanently removed from the cluster"
                 );
                 peer.shared.host.removed_self();
@@ -65,8 +65,8 @@ pub(super) async fn read(peer: Arc<Peer>, kind: StreamKind) {
             }
             Err(error) => {
                 tracing::debug!(
-                    stream_reader_type = kind.name(),
-                    remote_peer_id = %format!("{:x}", peer.id),
+                    "stream-reader-type" = kind.name(),
+                    "remote-peer-id" = %format!("{:x}", peer.id),
                     %error,
                     "no stream"
                 );
@@ -135,9 +135,9 @@ async fn follow(peer: &Arc<Peer>, kind: StreamKind, body: Incoming) {
     let remote_peer_id = format!("{:x}", peer.id);
     let (stream_reader_type, local_member_id) = (kind.name(), peer.local());
     tracing::info!(
-        stream_reader_type,
-        %local_member_id,
-        %remote_peer_id,
+        "stream-reader-type" = stream_reader_type,
+        "local-member-id" = %local_member_id,
+        "remote-peer-id" = %remote_peer_id,
         "established TCP streaming connection with remote peer"
     );
     let open = Open::new(peer, kind);
@@ -146,9 +146,9 @@ async fn follow(peer: &Arc<Peer>, kind: StreamKind, body: Incoming) {
         peer.shared.observer.received_failure(Sender::Member(peer.id));
     }
     tracing::warn!(
-        stream_reader_type,
-        %local_member_id,
-        %remote_peer_id,
+        "stream-reader-type" = stream_reader_type,
+        "local-member-id" = %local_member_id,
+        "remote-peer-id" = %remote_peer_id,
         %error,
         "lost TCP streaming connection with remote peer"
     );
@@ -228,7 +228,7 @@ fn take_chunk(peer: &Peer, decoder: &mut Decoder, input: &mut Input, chunk: Byte
             Ok(message) => messages.push(message),
             Err(error) => {
                 shared.observer.received_failure(Sender::Member(peer.id));
-                tracing::warn!(remote_peer_id = %format!("{:x}", peer.id), %error, "refused a message of a peer");
+                tracing::warn!("remote-peer-id" = %format!("{:x}", peer.id), %error, "refused a message of a peer");
             }
         }
     };

@@ -70,18 +70,18 @@ impl Peer {
         let peer = self.clone();
         self.spawn(async move {
             let (to, index) = (format!("{:x}", peer.id), snapshot_index(&message));
-            tracing::info!(%to, snapshot_index = index, "sending database snapshot");
+            tracing::info!(%to, "snapshot-index" = index, "sending database snapshot");
             peer.shared.observer.snapshot_send_began(peer.id);
             report.began = Some(Instant::now());
             match post(&peer, &message, database).await {
                 Ok(()) => {
                     report.arrived = true;
                     peer.posted(Ok(()));
-                    tracing::info!(%to, snapshot_index = index, "sent database snapshot");
+                    tracing::info!(%to, "snapshot-index" = index, "sent database snapshot");
                 }
                 Err(error) => {
                     peer.posted(Err(&error));
-                    tracing::warn!(%to, snapshot_index = index, %error, "failed to send database snapshot");
+                    tracing::warn!(%to, "snapshot-index" = index, %error, "failed to send database snapshot");
                 }
             }
             drop((report, place));

@@ -16,7 +16,7 @@ impl Urls {
         for text in texts {
             match PeerUrl::parse(text) {
                 Ok(url) => urls.push(url),
-                Err(error) => tracing::warn!(remote_peer_id = %format!("{id:x}"), %error, "peer URL left out"),
+                Err(error) => tracing::warn!("remote-peer-id" = %format!("{id:x}"), %error, "peer URL left out"),
             }
         }
         Urls { urls, picked: 0 }

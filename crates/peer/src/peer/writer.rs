@@ -32,9 +32,9 @@ impl OutgoingStream {
         }
         peer.stream_changed(Way::Out, kind, true, &"");
         tracing::info!(
-            stream_writer_type = kind.name(),
-            local_member_id = %peer.local(),
-            remote_peer_id = %format!("{:x}", peer.id),
+            "stream-writer-type" = kind.name(),
+            "local-member-id" = %peer.local(),
+            "remote-peer-id" = %format!("{:x}", peer.id),
             "established TCP streaming connection with remote peer"
         );
         let mut beat = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
@@ -98,9 +98,9 @@ impl Drop for OutgoingStream {
         if let Some(lost) = lost {
             self.peer.failed(lost);
             tracing::warn!(
-                stream_writer_type = self.kind.name(),
-                local_member_id = %self.peer.local(),
-                remote_peer_id = %format!("{:x}", self.peer.id),
+                "stream-writer-type" = self.kind.name(),
+                "local-member-id" = %self.peer.local(),
+                "remote-peer-id" = %format!("{:x}", self.peer.id),
                 "lost TCP streaming connection with remote peer"
             );
             self.peer.stream_changed(Way::Out, self.kind, false, &"the peer closed the stream");

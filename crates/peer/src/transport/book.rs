@@ -46,7 +46,7 @@ impl Shared {
             let stays = members.iter().any(|member| member.id == *id) || !goes(peer);
             if !stays {
                 peer.stop();
-                tracing::info!(removed_remote_peer_id = %format!("{id:x}"), "stopped remote peer");
+                tracing::info!("removed-remote-peer-id" = %format!("{id:x}"), "stopped remote peer");
             }
             stays
         });
@@ -60,7 +60,7 @@ impl Shared {
                 None => {
                     let peer = Peer::remote(self, member.id, urls);
                     peers.insert(member.id, peer.clone());
-                    tracing::info!(remote_peer_id = %format!("{:x}", member.id), "started remote peer");
+                    tracing::info!("remote-peer-id" = %format!("{:x}", member.id), "started remote peer");
                     peer
                 }
             };
@@ -77,7 +77,7 @@ impl Shared {
         let urls = Urls::new(id, urls);
         if !peers.contains_key(&id) && urls.pick().is_some() && room_for_remote(&mut peers, &self.config.limits) {
             peers.insert(id, Peer::remote(self, id, urls));
-            tracing::info!(remote_peer_id = %format!("{id:x}"), "added remote peer");
+            tracing::info!("remote-peer-id" = %format!("{id:x}"), "added remote peer");
         }
     }
 
@@ -97,7 +97,7 @@ impl Shared {
             match self.peer(to) {
                 Some(peer) => peer.send(message),
                 None => tracing::debug!(
-                    unknown_target_peer_id = %format!("{to:x}"),
+                    "unknown-target-peer-id" = %format!("{to:x}"),
                     "ignored message send request; unknown remote peer target"
                 ),
             }
@@ -143,7 +143,7 @@ async fn version_of(peer: &Peer, fetcher: &Fetcher) -> Option<Version> {
             Ok(versions) => return Some(versions.server),
             Err(error) => {
                 let remote_member_id = format!("{:x}", peer.id);
-                tracing::warn!(%remote_member_id, %error, "failed to get version");
+                tracing::warn!("remote-member-id" = %remote_member_id, %error, "failed to get version");
             }
         }
     }
@@ -191,7 +191,7 @@ pub(crate) fn deliver(shared: &Shared, from: u64, messages: Vec<Message>, propos
     }
     if dropped > 0 {
         tracing::warn!(
-            local_member_id = %format!("{:x}", shared.config.identity.member),
+            "local-member-id" = %format!("{:x}", shared.config.identity.member),
             from = %format!("{from:x}"),
             dropped,
             "dropped internal Raft message since receiving buffer is full (overloaded network)"
