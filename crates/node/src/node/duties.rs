@@ -159,6 +159,12 @@ impl Node {
         self.propose_own(data, id, ProposalKind::Client, now);
     }
 
+    /// There is a new leader, and the last one may not have got it. Saying it twice changes nothing.
+    pub(super) fn publish_again(&mut self, now: Duration) {
+        self.publication.proposed = None;
+        self.publish(now);
+    }
+
     /// These requests of this member are applied; its publication may be among them.
     pub(super) fn published(&mut self, tickets: &[Ticket]) {
         let Some((ticket, _)) = self.publication.proposed.filter(|_| !self.publication.done) else { return };

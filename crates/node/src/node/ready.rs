@@ -324,7 +324,7 @@ impl Node {
         self.had_leader = true;
         self.finish_transfers();
         self.propose_held();
-        self.publish(now);
+        self.publish_again(now);
     }
 
     /// Alone and with nothing left to learn, nobody can object.
