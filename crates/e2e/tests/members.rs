@@ -21,15 +21,6 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Says on the terminal, past the capture of test output, that something was not tested.
-fn left_out(what: &str) {
-    let line = format!("LEFT OUT: {what}\n");
-    // Where there is no terminal, the line goes to the captured output.
-    if std::fs::write("/dev/tty", &line).is_err() {
-        eprint!("{line}");
-    }
-}
-
 #[test]
 fn acknowledged_writes_survive_kills() {
     let outcome = runtime().block_on(e2e::crash::run(&programs().join("etcd"), 4, 1, 23_100));
@@ -42,19 +33,12 @@ fn bad_input_is_refused_and_loses_nothing() {
     assert!(outcome.expect("every case passes") >= 12);
 }
 
-/// The recorded command lines, replayed by their own runner.
 #[test]
 fn recorded_command_lines_replay() {
-    if !Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        return left_out("the recorded command lines need python3");
-    }
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut runner = Command::new("python3");
-    runner.arg(root.join("e2e/transcripts/run")).arg("-q");
-    for name in ["etcd", "etcdctl", "etcdutl"] {
-        runner.arg(format!("--{name}")).arg(programs().join(name));
-    }
-    let output = runner.output().expect("the runner starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", &text[text.len().saturating_sub(6000)..]);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../e2e/transcripts");
+    let [etcd, etcdctl, etcdutl] = ["etcd", "etcdctl", "etcdutl"].map(|name| programs().join(name));
+    let programs = testkit::transcripts::Programs { etcd, etcdctl, etcdutl };
+    let report = testkit::transcripts::replay(&folder, &programs, 23_400).expect("the scenarios can be read");
+    assert!(report.wrong.is_empty(), "{}", report.wrong.join("\n"));
+    assert!(report.same > 700, "only {} steps were compared", report.same);
 }

@@ -1,3 +1,4 @@
 //! Text-case runner, models, reference-binary fixtures.
 
 pub mod datadriven;
+pub mod transcripts;
