@@ -92,7 +92,8 @@ pub fn compaction(leader: u64, own: &HashKv, peers: &[PeerHash]) -> Verdict {
     if groups.len() == 1 {
         return if compared == peers.len() { Verdict::Equal } else { Verdict::Incomplete };
     }
-    let quorum = (peers.len() + 1) / 2 + 1;
+    let members = peers.len() + 1;
+    let quorum = members / 2 + 1;
     match groups.iter().find(|(_, members)| members.len() >= quorum).map(|(hash, _)| *hash) {
         Some(right) => {
             groups.remove(&right);
