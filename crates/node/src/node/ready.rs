@@ -249,6 +249,7 @@ impl Node {
             self.raise_no_space(now);
         }
         let version_changed = applied.cluster_version != self.applied.cluster_version;
+        let went_down = applied.cluster_version < self.applied.cluster_version && applied.cluster_version.is_some();
         self.core.applied(applied.index);
         let tickets = std::mem::take(&mut applied.tickets);
         self.applied = applied;
@@ -260,6 +261,10 @@ impl Node {
             self.timers.check_versions_now();
         }
         self.compact(now);
+        if went_down {
+            // A member of the target version that joins now would stop at what raised the cluster version before.
+            self.core.compact(1, 0);
+        }
         self.answer_lease_calls(now);
         self.check_promotions(now);
         self.published(&tickets);
