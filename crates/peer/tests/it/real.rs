@@ -57,18 +57,22 @@ impl Drop for Real {
 }
 
 impl Real {
-    fn start(binary: &Path, peer_url: &str, other_url: &str) -> Real {
+    /// Member `name` of a cluster of these names and URLs.
+    fn start(binary: &Path, name: &str, cluster: &[(&str, &str)], more: &[&str]) -> Real {
         let dir = tempfile::tempdir().unwrap();
         let (held, client) = listen();
         drop(held);
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let peer_url = cluster.iter().find(|(other, _)| *other == name).unwrap().1;
+        let initial: Vec<String> = cluster.iter().map(|(name, url)| format!("{name}={url}")).collect();
         let child = Command::new(binary)
-            .args(["--name", "real", "--data-dir"])
+            .args(["--name", name, "--data-dir"])
             .arg(dir.path().join("data"))
             .args(["--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url])
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-            .args(["--initial-cluster", &format!("real={peer_url},ours={other_url}")])
+            .args(["--initial-cluster", &initial.join(",")])
             .args(["--initial-cluster-token", TOKEN, "--initial-cluster-state", "new"])
+            .args(more)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -102,19 +106,21 @@ impl Real {
     }
 }
 
-/// Grants every vote and takes every entry.
-fn follow(site: &Site, stop: &AtomicBool) {
+/// Grants every vote and takes every entry; with an `empty` log, only after a snapshot.
+fn follow(site: &Site, mut empty: bool, stop: &AtomicBool) {
     let mut next = 0;
     while !stop.load(Ordering::Relaxed) {
         let new = site.host.look(|seen| seen.messages[next..].to_vec());
         next += new.len();
-        let answers: Vec<Message> = new.iter().filter_map(answer).collect();
-        site.transport.send(answers);
+        for message in &new {
+            empty &= message.msg_type != MessageType::MsgSnap as i32;
+            site.transport.send(Vec::from_iter(answer(message, empty)));
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-fn answer(message: &Message) -> Option<Message> {
+fn answer(message: &Message, empty: bool) -> Option<Message> {
     let to = Message { to: message.from, from: message.to, term: message.term, ..Message::default() };
     Some(match MessageType::try_from(message.msg_type).unwrap() {
         MessageType::MsgPreVote => Message { msg_type: MessageType::MsgPreVoteResp.into(), ..to },
@@ -122,12 +128,22 @@ fn answer(message: &Message) -> Option<Message> {
         MessageType::MsgHeartbeat => {
             Message { msg_type: MessageType::MsgHeartbeatResp.into(), context: message.context.clone(), ..to }
         }
+        MessageType::MsgApp if empty => {
+            Message { msg_type: MessageType::MsgAppResp.into(), index: message.index, reject: true, ..to }
+        }
+        MessageType::MsgSnap => {
+            Message { msg_type: MessageType::MsgAppResp.into(), index: snapshot_index(message), ..to }
+        }
         MessageType::MsgApp => {
             let index = message.index + message.entries.len() as u64;
             Message { msg_type: MessageType::MsgAppResp.into(), index, ..to }
         }
         _ => return None,
     })
+}
+
+fn snapshot_index(message: &Message) -> u64 {
+    message.snapshot.clone().unwrap_or_default().metadata.unwrap_or_default().index
 }
 
 /// A put, proposed by us and handed to the leader.
@@ -148,12 +164,12 @@ fn lives_with(binary: &Path, version: Version) {
         config.identity.version = version;
     }));
     drop(held);
-    let real = Real::start(binary, &real_url, &url);
+    let real = Real::start(binary, "real", &[("real", &real_url), ("ours", &url)], &[]);
     site.transport.set_members(&[member(id, &url), member(real_id, &real_url)]);
     let stop = Arc::new(AtomicBool::new(false));
     let follower = std::thread::spawn({
         let (site, stop) = (site.clone(), stop.clone());
-        move || follow(&site, &stop)
+        move || follow(&site, false, &stop)
     });
     real.post("/v3/kv/put", r#"{"key":"dGhlaXJz","value":"MQ=="}"#);
     let has = |message: &Message, key: &[u8]| {
@@ -162,7 +178,11 @@ fn lives_with(binary: &Path, version: Version) {
     site.host.wait("the put", |seen| seen.messages.iter().any(|m| has(m, b"theirs")).then_some(()));
     site.host.wait("signs of life", |seen| (seen.received_bytes.get(&0)? > &0).then_some(()));
     site.transport.send(vec![proposal(id, real_id)]);
-    site.host.wait("our own put", |seen| seen.messages.iter().any(|m| has(m, b"ours")).then_some(()));
+    let index = site.host.wait("our own put", |seen| {
+        let put = seen.messages.iter().find(|m| has(m, b"ours"))?;
+        put.entries.last().map(|entry| entry.index)
+    });
+    site.host.wait("its commit", |seen| seen.messages.iter().any(|m| m.commit >= index).then_some(()));
     let answer = real.post("/v3/kv/range", r#"{"key":"b3Vycw=="}"#);
     assert!(answer.contains(r#""value":"MQ==""#), "{answer}");
     site.host.look(|seen| assert_eq!(seen.activity.get(&real_id), Some(&true)));
@@ -226,5 +246,54 @@ fn real_etcd_3_4_takes_us_for_a_member() {
 fn real_etcd_3_5_takes_us_for_a_member() {
     if let Some(binary) = binary("QUORATE_ETCD_3_5", None) {
         lives_with(&binary, Version::V3_5);
+    }
+}
+
+/// Two real members go far ahead; the third, ours, starts with nothing and gets their database.
+fn gets_a_database_from(binary: &Path) {
+    const AHEAD: usize = 5400;
+    const CALLERS: usize = 12;
+    let ((held_a, url_a), (held_b, url_b), (listener, url)) = (listen(), listen(), listen());
+    let cluster = [("a", url_a.as_str()), ("b", url_b.as_str()), ("ours", url.as_str())];
+    drop((held_a, held_b));
+    let reals = ["a", "b"].map(|name| Real::start(binary, name, &cluster, &["--snapshot-count", "50"]));
+    std::thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| (0..AHEAD / CALLERS).for_each(|_| drop(reals[0].post("/v3/kv/put", r#"{"key":"YQ=="}"#))));
+        }
+    });
+    let ids = cluster.map(|(_, url)| member_id(url));
+    let site = Arc::new(Site::start_on(listener, url.clone(), ids[2], cluster_id(ids.to_vec()), |config| {
+        config.identity.version = Version::V3_5;
+    }));
+    site.transport.set_members(&[member(ids[0], &url_a), member(ids[1], &url_b), member(ids[2], &url)]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let follower = std::thread::spawn({
+        let (site, stop) = (site.clone(), stop.clone());
+        move || follow(&site, true, &stop)
+    });
+    let index = site.host.wait("the snapshot", |seen| {
+        seen.messages.iter().find(|m| m.msg_type == MessageType::MsgSnap as i32).map(snapshot_index)
+    });
+    assert!(index > AHEAD as u64, "{index}");
+    site.host.look(|seen| {
+        let database = seen.saved.first().unwrap();
+        // Two meta pages of bbolt, and whole pages.
+        assert_eq!(&database[16..20], 0xED0C_DAED_u32.to_le_bytes());
+        assert_eq!((&database[4096 + 16..4096 + 20], database.len() % 4096), (&database[16..20], 0));
+    });
+    // Appends go on where the snapshot ends.
+    reals[0].post("/v3/kv/put", r#"{"key":"dGhlaXJz","value":"MQ=="}"#);
+    site.host.wait("an append after the snapshot", |seen| {
+        seen.messages.iter().any(|m| !m.entries.is_empty() && m.index >= index).then_some(())
+    });
+    stop.store(true, Ordering::Relaxed);
+    follower.join().unwrap();
+}
+
+#[test]
+fn real_etcd_3_5_sends_us_its_database() {
+    if let Some(binary) = binary("QUORATE_ETCD_3_5", None) {
+        gets_a_database_from(&binary);
     }
 }
