@@ -46,7 +46,7 @@ struct Cases<'a> {
 }
 
 /// All cases for a member.
-pub fn all(facts: &Facts) -> Vec<Case> {
+pub fn all(facts: &Facts, rounds: u32) -> Vec<Case> {
     let mut cases = Cases { facts, cases: vec![] };
     cases.paths();
     cases.checks();
@@ -54,7 +54,7 @@ pub fn all(facts: &Facts) -> Vec<Case> {
     cases.streams();
     cases.snapshots();
     cases.others();
-    cases.noise();
+    cases.noise(rounds);
     cases.poison();
     cases.cases
 }
@@ -231,7 +231,8 @@ impl Cases<'_> {
         self.add("a snapshot of nothing", post(b""));
         self.add("a snapshot whose message is cut short", post(&[0, 0, 0, 0, 0, 0, 0, 9, 8]));
         self.add("a snapshot whose message has no end", post(&[0xff; 64])).ends = true;
-        self.add("a snapshot whose message is none", post(&[0, 0, 0, 0, 0, 0, 0, 2, 2, 2]));
+        // What a decoder says about it is its own affair.
+        self.add("a snapshot whose message is none", post(&[0, 0, 0, 0, 0, 0, 0, 2, 2, 2])).bodies = false;
         let wrong = Self::envelope(&self.message(MessageType::MsgHeartbeatResp as i32), b"");
         self.add("a snapshot of another type", post(&wrong));
         let whole = post(&Self::envelope(&self.snapshot(1, 1), &self.facts.database));
@@ -258,9 +259,9 @@ impl Cases<'_> {
         self.add("a hash for another cluster", foreign);
     }
 
-    fn noise(&mut self) {
+    fn noise(&mut self, rounds: u32) {
         let mut random = StdRng::seed_from_u64(5);
-        for number in 0..40 {
+        for number in 0..2 * rounds {
             let mut bytes = match number % 4 {
                 0 => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
                 1 => b"POST /raft HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
@@ -273,7 +274,7 @@ impl Cases<'_> {
             let case = self.add("random bytes", bytes);
             (case.ends, case.beside) = (true, false);
         }
-        for _ in 0..20 {
+        for _ in 0..rounds {
             let mut body = vec![0; random.random_range(1..300)];
             random.fill_bytes(&mut body);
             // Not a valid field, or it might be a message after all.

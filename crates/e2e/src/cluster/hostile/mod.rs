@@ -45,10 +45,11 @@ struct Target {
     removed: u64,
 }
 
-/// Runs all cases against a cluster of the program; `poisoned` says whether those that etcd does not survive are among them.
-pub async fn run(name: &str, binary: &Path, poisoned: bool, port: u16) -> Result<Answers, Failure> {
+/// Runs all cases against a cluster of the program; `poisoned` says whether those that etcd does not survive are among
+/// them, and `rounds` how much noise there is.
+pub async fn run(name: &str, binary: &Path, poisoned: bool, rounds: u32, port: u16) -> Result<Answers, Failure> {
     let mut target = Target::form(name, binary, port).await?;
-    let done = target.all(poisoned).await;
+    let done = target.all(poisoned, rounds).await;
     if done.is_err() {
         keep_logs(target.scratch.path());
     }
@@ -146,7 +147,7 @@ impl Target {
         Err("no member leads".into())
     }
 
-    async fn all(&mut self, poisoned: bool) -> Result<Answers, Failure> {
+    async fn all(&mut self, poisoned: bool, rounds: u32) -> Result<Answers, Failure> {
         let before = self.picture().await?;
         let leader = self.leader().await?;
         let mut answers = Vec::new();
@@ -154,7 +155,7 @@ impl Target {
             let facts = self.facts(place).await?;
             let site = &self.members[place].site;
             let address = format!("{}:{}", site.host, site.peer_port);
-            for case in cases::all(&facts) {
+            for case in cases::all(&facts, rounds) {
                 if !case.beside && !poisoned {
                     continue;
                 }
