@@ -5,6 +5,7 @@
 
 mod applier;
 mod clock;
+mod corruption;
 mod disks;
 mod driver;
 pub mod figures;

@@ -9,9 +9,13 @@ use node::boot::{BootOptions, InitialMember};
 use state::Version;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of backend pages kept in memory.
 const CACHE_BYTES: usize = 32 << 20;
+
+/// What stands for never.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The options of `node::boot`. Before a first start the other members are asked who they are.
 pub fn boot_options(config: &Config, disk: Arc<dyn Disk>) -> Result<BootOptions, ServeError> {
@@ -71,6 +75,9 @@ fn node_config(config: &Config) -> Result<node::Config, ServeError> {
         lease_checkpoint_persist: config.gates.enabled(config::Gate::LeaseCheckpointPersist),
         compat: version(config.compat_version),
         initial_election_tick_advance: config.initial_election_tick_advance,
+        learners_max: to_usize(config.max_learners),
+        // Off means never; a year is as good.
+        downgrade_check_interval: config.downgrade_check_time.unwrap_or(YEAR),
         ..node::Config::default()
     })
 }

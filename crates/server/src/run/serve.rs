@@ -11,8 +11,8 @@ use super::sockets::{self, Bound, ListenError, connections_max};
 use super::waiters::Waiters;
 use super::watchers::feeds;
 use super::open::Opened;
-use super::{guard, not_yet, open, options};
-use crate::config::Config;
+use super::{corruption, guard, not_yet, open, options};
+use crate::config::{Config, Gate};
 use crate::discovery::DiscoveryError;
 use crate::exit::{self, Signal};
 use crate::logging::{self, lines};
@@ -76,6 +76,9 @@ pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
         }
         opened => opened?,
     };
+    if !opened.booted.fresh && config.gates.enabled(Gate::InitialCorruptCheck) {
+        corruption::check_before_serving(&opened.booted, config.election_timeout)?;
+    }
     let count = thread::available_parallelism().map_or(1, usize::from);
     // The thread of the peers waits for answers as well, but watches nothing.
     let (waiters, mut parcels) = Waiters::new(count + 1);
@@ -86,7 +89,11 @@ pub fn serve(config: &Config, commit: &str) -> Result<Ended, ServeError> {
         Member::start(config, Parts { booted, disk, waiters, feeds, metrics: metrics.clone(), clock })?;
     let http = HttpSide { metrics, config: Arc::new(config.clone()) };
     let fronts = Fronts::start(&member.shared, parcels.into_iter().zip(feed_ends).collect(), &http, clock)?;
-    let peering = prepared.start(fronts.for_peers(&member.shared, clock), peer_parcels)?;
+    let for_peers = fronts.for_peers(&member.shared, clock);
+    let peering = prepared.start(for_peers.clone(), peer_parcels)?;
+    let compactions = config.gates.enabled(Gate::CompactHashCheck).then_some(config.compact_hash_check_time);
+    let times = corruption::Times { periodic: config.corrupt_check_time, compactions };
+    peering.transport().spawn(Box::pin(corruption::watch(for_peers, times)));
     lines::now_serving(config, member.shared.member_id);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let dealer = Dealer::new(fronts.ends(), places);
