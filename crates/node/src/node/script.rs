@@ -1,6 +1,6 @@
 //! Runs the scripts in `testdata/`: a node whose log writer and applier are played by the script.
 //!
-//! `start` makes the node, with `voters=(…)` as the configuration it starts with and `log=…` empty entries of term 1
+//! `start` makes the node, with `voters=(…)` and `learners=(…)` as the configuration it starts with and `log=…` empty entries of term 1
 //! committed; every other command hands it one event (or lets time pass) and prints the actions that follow.
 //! `sleep` lets time pass without waking the node, as if the process were stopped.
 //! `persist` acknowledges batches, `apply` entries; both all that wait, unless told `n=…`.
@@ -57,9 +57,13 @@ impl Env {
         let voters: Vec<u64> = case.parsed_list("voters");
         let commit = case.parsed("log").unwrap_or(0);
         let entries = (1..=commit).map(|index| proto::raftpb::Entry { term: 1, index, ..Default::default() }).collect();
-        let conf_state = proto::raftpb::ConfState { voters: voters.clone(), ..Default::default() };
+        let learners: Vec<u64> = case.parsed_list("learners");
+        let conf_state =
+            proto::raftpb::ConfState { voters: voters.clone(), learners: learners.clone(), ..Default::default() };
+        let mut all = (*members(&voters)).clone();
+        all.extend(members(&learners).iter().map(|member| Member { is_learner: true, ..member.clone() }));
         let applied = Applied {
-            members: Some(members(&voters)),
+            members: Some(Arc::new(all)),
             cluster_version: case.value("cluster").map(version),
             ..Applied::default()
         };
