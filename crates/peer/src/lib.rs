@@ -3,7 +3,7 @@
 //!
 //! [`Transport`] is what the process holds. Everything behind it runs on one thread, the one that polls
 //! [`Running::run`]; beside it, each snapshot under way uses one thread of that runtime's blocking pool, because databases
-//! are read and written with calls that block. The process is asked and told through [`Host`], counted by [`Observer`].
+//! are read and written with calls that block, and so do up to eight look-ups of host names. The process is asked and told through [`Host`], counted by [`Observer`].
 //! [`Fetcher`] asks other members single questions from any runtime.
 //!
 //! This room knows messages and connections. It must not know raft's rules, files, flags, or how metrics are rendered.

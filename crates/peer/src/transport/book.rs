@@ -39,33 +39,37 @@ impl Shared {
     }
 
     pub fn set_members(self: &Arc<Shared>, members: &[Member]) {
-        let mut peers = self.peers();
-        // A remote stays: the list that names it may not have come yet.
-        let goes = |peer: &Peer| peer.is_member() || self.host.is_removed(peer.id);
-        peers.retain(|id, peer| {
-            let stays = members.iter().any(|member| member.id == *id) || !goes(peer);
-            if !stays {
-                peer.stop();
-                tracing::info!("removed-remote-peer-id" = %format!("{id:x}"), "stopped remote peer");
-            }
-            stays
-        });
-        for member in members.iter().filter(|member| member.id != self.config.identity.member) {
-            let urls = Urls::new(member.id, &member.peer_urls);
-            let peer = match peers.get(&member.id) {
-                Some(peer) => {
-                    peer.update_urls(urls);
-                    peer.clone()
-                }
-                None => {
-                    let peer = Peer::remote(self, member.id, urls);
-                    peers.insert(member.id, peer.clone());
-                    tracing::info!("remote-peer-id" = %format!("{:x}", member.id), "started remote peer");
-                    peer
-                }
+        let (listed, gone) = {
+            let mut peers = self.peers();
+            let stays = |id: &u64, peer: &Peer| {
+                let listed = members.iter().any(|member| member.id == *id);
+                // A remote stays: the list that names it may not have come yet.
+                listed || !(peer.is_member() || self.host.is_removed(peer.id))
             };
-            peer.become_member();
+            let gone: Vec<_> = peers.extract_if(.., |id, peer| !stays(id, peer)).map(|(_, peer)| peer).collect();
+            let others = members.iter().filter(|member| member.id != self.config.identity.member);
+            let listed: Vec<_> = others.map(|member| self.list(&mut peers, member)).collect();
+            (listed, gone)
+        };
+        // Without the lock, because the host hears of changes and may ask about peers.
+        for peer in gone {
+            peer.stop();
+            tracing::info!("removed-remote-peer-id" = %format!("{:x}", peer.id), "stopped remote peer");
         }
+        listed.iter().for_each(Peer::become_member);
+    }
+
+    /// The peer for a member, under the URLs that the member has now.
+    fn list(self: &Arc<Shared>, peers: &mut Peers, member: &Member) -> Arc<Peer> {
+        let urls = Urls::new(member.id, &member.peer_urls);
+        if let Some(peer) = peers.get(&member.id) {
+            peer.update_urls(urls);
+            return peer.clone();
+        }
+        let peer = Peer::remote(self, member.id, urls);
+        peers.insert(member.id, peer.clone());
+        tracing::info!("remote-peer-id" = %format!("{:x}", member.id), "started remote peer");
+        peer
     }
 
     /// Makes a sender known who is in no member list yet.
@@ -73,12 +77,20 @@ impl Shared {
         if id == self.config.identity.member || self.host.is_removed(id) {
             return;
         }
-        let mut peers = self.peers();
         let urls = Urls::new(id, urls);
-        if !peers.contains_key(&id) && urls.pick().is_some() && room_for_remote(&mut peers, &self.config.limits) {
+        let gave_way = {
+            let mut peers = self.peers();
+            if peers.contains_key(&id) || urls.pick().is_none() {
+                return;
+            }
+            let Ok(gave_way) = make_room(&mut peers, &self.config.limits) else { return };
             peers.insert(id, Peer::remote(self, id, urls));
-            tracing::info!("remote-peer-id" = %format!("{id:x}"), "added remote peer");
+            gave_way
+        };
+        if let Some(peer) = gave_way {
+            peer.stop();
         }
+        tracing::info!("remote-peer-id" = %format!("{id:x}"), "added remote peer");
     }
 
     /// Gives each message to its peer.
@@ -150,19 +162,17 @@ async fn version_of(peer: &Peer, fetcher: &Fetcher) -> Option<Version> {
     None
 }
 
-/// Whether one more fits in; one that is not connected gives way.
-fn room_for_remote(peers: &mut Peers, limits: &Limits) -> bool {
+/// There are too many remotes, all of them connected.
+struct NoRoom;
+
+/// Makes room for one more remote: one that is not connected gives way.
+fn make_room(peers: &mut Peers, limits: &Limits) -> Result<Option<Arc<Peer>>, NoRoom> {
     let remotes: Vec<&Arc<Peer>> = peers.values().filter(|peer| !peer.is_member()).collect();
     if remotes.len() < limits.remotes_max {
-        return true;
+        return Ok(None);
     }
-    let Some(gives_way) = remotes.iter().find(|peer| peer.active_since().is_none()).map(|peer| peer.id) else {
-        return false;
-    };
-    if let Some(peer) = peers.remove(&gives_way) {
-        peer.stop();
-    }
-    true
+    let idle = remotes.iter().find(|peer| peer.active_since().is_none()).map(|peer| peer.id).ok_or(NoRoom)?;
+    Ok(peers.remove(&idle))
 }
 
 /// The places, ascending, of answers to appends that a later one to the same member makes unnecessary.

@@ -6,7 +6,7 @@ mod inbox;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::etcdserverpb::Member;
 use proto::raftpb::Message;
@@ -24,6 +24,9 @@ pub(crate) use inbox::weight;
 use inbox::{Inbox, Order};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+/// Between the order to stop and the end of the connections.
+const FAREWELL: Duration = Duration::from_millis(50);
 
 /// The peers by their ids.
 type Peers = BTreeMap<u64, Arc<Peer>>;
@@ -180,6 +183,8 @@ impl Running {
                 }
             }
         }
+        // What was sent last is on its way once the connections have had a turn.
+        tokio::time::sleep(FAREWELL).await;
         tasks.shutdown().await;
         shared.stop_peers();
     }

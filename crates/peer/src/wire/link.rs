@@ -2,7 +2,7 @@
 //! [`Link::accept`].
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 
 use super::url::PeerUrl;
@@ -91,13 +92,33 @@ pub(super) async fn connect(url: &PeerUrl, patience: Duration, stall_max: Durati
         if url.unix {
             Ok(Link::unix(UnixStream::connect(&url.authority).await?, stall_max))
         } else {
-            Link::tcp(TcpStream::connect(&url.authority).await?, stall_max)
+            let addresses = resolve(&url.authority).await?;
+            Link::tcp(TcpStream::connect(&addresses[..]).await?, stall_max)
         }
     };
     match tokio::time::timeout(patience, connecting).await {
         Ok(outcome) => outcome,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("dial tcp {}: i/o timeout", url.authority))),
     }
+}
+
+/// Name look-ups that may be under way: each occupies a thread of the runtime's blocking pool, for longer than its asker
+/// may want to wait.
+const LOOKUPS_MAX: usize = 8;
+static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
+
+/// The addresses of `host:port`, by the system's resolver.
+async fn resolve(authority: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = authority.parse() {
+        return Ok(vec![address]);
+    }
+    let place = LOOKUPS.acquire().await.map_err(io::Error::other)?;
+    let authority = authority.to_owned();
+    let look_up = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        Ok(authority.to_socket_addrs()?.collect())
+    });
+    look_up.await.map_err(io::Error::other)?
 }
 
 macro_rules! either {
