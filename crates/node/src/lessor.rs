@@ -51,6 +51,8 @@ struct Lease {
     ends: Option<Duration>,
     /// When its queue entry is due; older queue entries are void.
     queued_for: Duration,
+    /// Its revocation stands in this leader's log, no further than here; 0 where none does.
+    revocation_index: u64,
 }
 
 /// The deadlines of all leases. Only a primary (the leader) has deadlines.
@@ -99,7 +101,8 @@ impl Lessor {
         match change {
             LeaseChange::Granted { id, ttl_secs } => {
                 let (ends, queued_for) = (None, Duration::MAX);
-                let lease = Lease { ttl_secs, remaining_secs: 0, checkpointing: false, ends, queued_for };
+                let lease =
+                    Lease { ttl_secs, remaining_secs: 0, checkpointing: false, ends, queued_for, revocation_index: 0 };
                 self.leases.insert(id, lease);
                 if self.primary {
                     self.start(id, now, Duration::ZERO);
@@ -186,8 +189,9 @@ impl Lessor {
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Leases that have ended and whose revocation is to be proposed now.
-    pub fn expired(&mut self, now: Duration) -> Vec<i64> {
+    /// Leases that have ended and whose revocation is to be proposed now. One that is under way is not repeated before the
+    /// applier has passed it: the second would hit a lease that was granted anew under the same id in between.
+    pub fn expired(&mut self, now: Duration, applied_index: u64) -> Vec<i64> {
         let mut due = Vec::new();
         while due.len() < REVOKES_PER_SCAN {
             let Some(Reverse((at, id))) = self.ends.peek().copied() else { break };
@@ -200,11 +204,22 @@ impl Lessor {
             if lease.queued_for != at || lease.ends.is_none_or(|ends| ends > now) {
                 continue;
             }
-            due.push(id);
+            if lease.revocation_index <= applied_index {
+                due.push(id);
+            }
             lease.queued_for = now + REVOKE_RETRY;
             self.ends.push(Reverse((lease.queued_for, id)));
         }
         due
+    }
+
+    /// The revocations of these leases stand in this leader's log, no further than at `index`.
+    pub fn revoking(&mut self, ids: &[i64], index: u64) {
+        for id in ids {
+            if let Some(lease) = self.leases.get_mut(id) {
+                lease.revocation_index = index;
+            }
+        }
     }
 
     /// Leases whose remaining time is to be recorded now, with that time in seconds; at most one entry full.
@@ -235,6 +250,7 @@ impl Lessor {
         let ends = now.saturating_add(secs(length)).saturating_add(extend);
         lease.ends = Some(ends);
         lease.queued_for = ends;
+        lease.revocation_index = 0;
         self.ends.push(Reverse((ends, id)));
         self.queue_checkpoint(id, now);
         self.drop_void_queue_entries();
@@ -311,15 +327,15 @@ mod tests {
     fn only_a_primary_lets_leases_end() {
         let mut lessor = Lessor::new(None);
         lessor.apply(granted(1, 5), at(0));
-        assert!(lessor.expired(at(100)).is_empty());
+        assert!(lessor.expired(at(100), 0).is_empty());
         assert_eq!(lessor.renew(1, at(100)), Err(RenewError::NotPrimary));
         lessor.promote(at(1), at(100));
         assert_eq!(lessor.time_left(1, at(100)), Some(LeaseTime { left_secs: 6, granted_secs: 5 }));
-        assert!(lessor.expired(at(105)).is_empty());
-        assert_eq!(lessor.expired(at(106)), [1]);
+        assert!(lessor.expired(at(105), 0).is_empty());
+        assert_eq!(lessor.expired(at(106), 0), [1]);
         assert_eq!(lessor.renew(1, at(106)), Err(RenewError::Expired));
         lessor.demote();
-        assert!(lessor.expired(at(300)).is_empty());
+        assert!(lessor.expired(at(300), 0).is_empty());
     }
 
     #[test]
@@ -328,12 +344,12 @@ mod tests {
         lessor.promote(at(0), at(0));
         lessor.apply(granted(7, 10), at(0));
         assert_eq!(lessor.renew(7, at(8)), Ok(Renewed { ttl_secs: 10, clear_checkpoint: false }));
-        assert!(lessor.expired(at(10)).is_empty());
-        assert_eq!(lessor.expired(at(18)), [7]);
-        assert!(lessor.expired(at(19)).is_empty());
-        assert_eq!(lessor.expired(at(21)), [7]);
+        assert!(lessor.expired(at(10), 0).is_empty());
+        assert_eq!(lessor.expired(at(18), 0), [7]);
+        assert!(lessor.expired(at(19), 0).is_empty());
+        assert_eq!(lessor.expired(at(21), 0), [7]);
         lessor.apply(LeaseChange::Revoked { id: 7 }, at(21));
-        assert!(lessor.expired(at(99)).is_empty());
+        assert!(lessor.expired(at(99), 0).is_empty());
         assert_eq!(lessor.renew(7, at(22)), Err(RenewError::NotFound));
     }
 
@@ -344,9 +360,9 @@ mod tests {
         for id in 1..=1200 {
             lessor.apply(granted(id, 2), at(0));
         }
-        assert_eq!(lessor.expired(at(2)).len(), 500);
-        assert_eq!(lessor.expired(at(2) + SCAN_INTERVAL).len(), 500);
-        assert_eq!(lessor.expired(at(3)).len(), 200);
+        assert_eq!(lessor.expired(at(2), 0).len(), 500);
+        assert_eq!(lessor.expired(at(2) + SCAN_INTERVAL, 0).len(), 500);
+        assert_eq!(lessor.expired(at(3), 0).len(), 200);
     }
 
     #[test]
@@ -377,6 +393,23 @@ mod tests {
         assert!(lessor.renew(1, at(611)).unwrap().clear_checkpoint);
         assert_eq!(lessor.time_left(1, at(611)).unwrap().left_secs, 1000);
         assert!(!lessor.renew(1, at(612)).unwrap().clear_checkpoint);
+    }
+
+    #[test]
+    fn a_revocation_under_way_is_not_repeated() {
+        let mut lessor = Lessor::new(None);
+        lessor.promote(at(0), at(0));
+        lessor.apply(granted(7, 5), at(0));
+        assert_eq!(lessor.expired(at(5), 40), [7]);
+        lessor.revoking(&[7], 42);
+        assert!(lessor.expired(at(8), 41).is_empty());
+        // It was passed, and the lease is still there: it was refused.
+        assert_eq!(lessor.expired(at(11), 42), [7]);
+        // Another leader knows nothing of it.
+        lessor.revoking(&[7], 50);
+        lessor.demote();
+        lessor.promote(at(1), at(12));
+        assert_eq!(lessor.expired(at(18), 42), [7]);
     }
 
     /// It would shorten the renewed lease under the next leader.

@@ -47,7 +47,8 @@ impl LeaseCall {
 
 impl Node {
     /// A lease that is known here is renewed at once, as by etcd from 3.7 on; everything else waits until what is committed
-    /// now is applied.
+    /// now is applied. Behind a new leader's own first entry only: what an earlier leader decided of the lease may stand
+    /// before that, and would end it in spite of the answer.
     pub(super) fn lease_call(&mut self, ticket: Ticket, lease: i64, ask: LeaseAsk, now: Duration) {
         if self.has_ended() {
             return;
@@ -61,7 +62,11 @@ impl Node {
             return self.reads.want_confirmation();
         }
         let known = ask == LeaseAsk::Renew && self.lessor.knows(lease);
-        let index = if known { 0 } else { self.core.committed() };
+        let index = match known {
+            true if self.applied.term == self.core.term() => 0,
+            true => self.core.last_index(),
+            false => self.core.committed(),
+        };
         let call = LeaseCall { ticket, lease, ask, index, deadline: now + LEASE_CALL_WAIT, expired: false };
         let waits = self.answer_lease_call(call, now);
         self.lease_calls.extend(waits);
@@ -180,10 +185,10 @@ impl Node {
         if self.unsure {
             return self.reads.want_confirmation();
         }
-        let expired = self.lessor.expired(now);
+        let expired = self.lessor.expired(now, self.applied.index);
         self.counters.leases_expired += expired.len() as u64;
         let mut requests = Vec::with_capacity(expired.len());
-        for lease in expired {
+        for lease in expired.iter().copied() {
             let id = self.ids.next();
             requests.push((id, requests::lease_revoke(id, lease, self.applied.auth_revision)));
         }
@@ -192,6 +197,9 @@ impl Node {
             let id = self.ids.next();
             requests.push((id, requests::lease_checkpoint(id, &due)));
         }
-        self.propose_as_leader(requests, ProposalKind::LeaseExpiry, now);
+        if self.propose_as_leader(requests, ProposalKind::LeaseExpiry, now) {
+            let last_index = self.core.last_index();
+            self.lessor.revoking(&expired, last_index);
+        }
     }
 }
