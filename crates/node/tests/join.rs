@@ -74,7 +74,7 @@ fn the_initial_cluster_must_be_the_one_that_runs() {
     let mut more = running();
     more.members[1].peer_urls.push("http://b:2381".into());
     let text = refusal(more);
-    let reason = "last resolver error (len([\"http://b:2380\", \"http://b:2381\"]) != len([\"http://b:2380\"]))";
+    let reason = "last resolver error (len([\"http://b:2380\" \"http://b:2381\"]) != len([\"http://b:2380\"]))";
     assert!(text.ends_with(reason), "{text}");
 }
 

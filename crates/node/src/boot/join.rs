@@ -75,7 +75,7 @@ impl ExistingCluster {
             return Err("member count is unequal".to_owned());
         }
         let mut existing: Vec<&Member> = self.members.iter().collect();
-        existing.sort_by(|a, b| a.peer_urls.first().cmp(&b.peer_urls.first()));
+        existing.sort_by_key(|member| member.id);
         local.sort_by(|a, b| a.peer_urls.first().cmp(&b.peer_urls.first()));
         for known in existing {
             let mut last = "<nil>".to_owned();
@@ -101,7 +101,7 @@ impl ExistingCluster {
     /// Whether two sets of URLs lead to the same places; if not, in what they differ.
     fn same_urls(&self, a: &[String], b: &[String]) -> Result<(), String> {
         if a.len() != b.len() {
-            return Err(format!("len({a:?}) != len({b:?})"));
+            return Err(format!("len({}) != len({})", quoted(a), quoted(b)));
         }
         let sorted = |urls: &[String]| urls.iter().cloned().collect::<BTreeSet<_>>();
         if sorted(a) == sorted(b) {
@@ -148,6 +148,12 @@ impl ExistingCluster {
         let members: Vec<String> = self.members.iter().map(member_text).collect();
         format!("{{ClusterID:{:x} Members:[{}] RemovedMemberIDs:[]}}", self.cluster_id, members.join(" "))
     }
+}
+
+/// `["a" "b"]`
+fn quoted(urls: &[String]) -> String {
+    let urls: Vec<String> = urls.iter().map(|url| format!("{url:?}")).collect();
+    format!("[{}]", urls.join(" "))
 }
 
 fn member_text(member: &Member) -> String {
