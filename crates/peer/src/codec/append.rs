@@ -116,7 +116,8 @@ impl AppendDecoder {
                     let Some(frame) = next_frame(&mut self.len, input, max)? else { return Ok(None) };
                     *bytes += frame.len() as u64 + 8;
                     *left -= 1;
-                    entries.push(Entry::decode(frame)?);
+                    // Copied, as in `decode`.
+                    entries.push(Entry::decode(&frame[..])?);
                 }
                 Stage::Commit { .. } => {
                     let Some(commit) = input.take_u64() else { return Ok(None) };

@@ -13,13 +13,14 @@ const LOOK_THROUGH_BYTES: usize = 1 << 20;
 /// least, and take about sixty in memory.
 const BYTES_PER_FIELD_MIN: usize = 8;
 
-/// Decodes a message. Two bytes can stand for an empty entry, so a large frame of those is refused: it would take up many
+/// Decodes a message, whose bytes are copied: they may be kept for long, and a part of the buffer that they arrived in would
+/// keep all of it. Two bytes can stand for an empty entry, so a large frame of those is refused: it would take up many
 /// times its size.
 pub(crate) fn decode(frame: Bytes) -> Result<Message, CodecError> {
     if frame.len() >= LOOK_THROUGH_BYTES && fields(&frame) > frame.len() / BYTES_PER_FIELD_MIN {
         return Err(CodecError::TooLarge(frame.len() as u64));
     }
-    Ok(Message::decode(frame)?)
+    Ok(Message::decode(&frame[..])?)
 }
 
 /// The number of fields at the top, up to the first that can't be read: there the decoder will stop too.

@@ -136,6 +136,18 @@ fn a_frame_of_empty_entries_is_refused() {
 }
 
 #[test]
+fn what_is_received_keeps_no_buffer_alive() {
+    let (mut encoder, mut out) = (AppendEncoder::default(), Output::default());
+    encoder.encode(append(5, 7, vec![entry(5, 8, b"x")], 7), &mut out);
+    encoder.encode(append(5, 8, vec![entry(5, 9, b"y")], 7), &mut out);
+    let bytes = written(&mut out);
+    let mut decoder = AppendDecoder::new(1, 2);
+    let all = messages(decoded(&bytes, &[], |input| decoder.next(input)).unwrap());
+    let within = |part: &Bytes| bytes.as_ptr_range().contains(&part.as_ptr());
+    assert!(all.iter().flat_map(|message| &message.entries).all(|entry| !within(&entry.data)));
+}
+
+#[test]
 fn large_entries_are_not_copied() {
     let data = Bytes::from(vec![7; 100 << 10]);
     let entry = Entry { term: 5, index: 8, data: data.clone(), ..Entry::default() };
