@@ -3,5 +3,6 @@
 //! What isn't installed is left out, and said so on standard error.
 
 mod dns;
+mod programs;
 mod registry;
 mod support;

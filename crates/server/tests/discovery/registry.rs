@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// An etcd that others find each other in.
-struct Service {
+pub struct Service {
     program: PathBuf,
     port: u16,
     peer_port: u16,
@@ -28,13 +28,13 @@ struct Service {
 }
 
 impl Service {
-    fn new(program: &Path, name: &str) -> Service {
+    pub fn new(program: &Path, name: &str) -> Service {
         let (port, peer_port) = (free_port(), free_port());
         let scratch = Scratch::new(&format!("{name}-{port}"));
         Service { program: program.to_owned(), port, peer_port, scratch, running: None }
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let (client, peer) = (self.endpoint(), format!("http://127.0.0.1:{}", self.peer_port));
         let log = std::fs::File::create(self.scratch.path().join("log")).expect("a log");
         let child = Command::new(&self.program)
@@ -52,7 +52,7 @@ impl Service {
         self.running = Some(Running(child));
     }
 
-    fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
@@ -65,7 +65,7 @@ impl Service {
         Client::new(client::Config { endpoints: vec![self.endpoint()], ..client::Config::default() }).expect("a client")
     }
 
-    async fn put(&self, token: &str, rest: &str, value: &str) {
+    pub async fn put(&self, token: &str, rest: &str, value: &str) {
         let key = format!("/_etcd/registry/{token}/{rest}").into();
         let put = PutRequest { key, value: value.to_owned().into(), ..PutRequest::default() };
         self.client().await.call(&methods::PUT, put).await.expect("a put");
