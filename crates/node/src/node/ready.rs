@@ -40,6 +40,11 @@ impl InFlight {
     pub(super) fn since(&self) -> Duration {
         self.since
     }
+
+    /// The index of its last entry; 0 where it has none.
+    pub(super) fn last_index(&self) -> u64 {
+        self.entries.last().map_or(0, |entry| entry.index)
+    }
 }
 
 impl Node {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::Node;
+use super::ready::InFlight;
 
 impl Node {
     /// How long the oldest batch has been on its way to the disk.
@@ -33,8 +34,9 @@ impl Node {
         self.core.transfer_leader(target);
     }
 
-    /// The voter with most of the log among those that answer. It must have all that is committed; and the others must make
-    /// a quorum by themselves, because this member's vote waits for its disk too.
+    /// The voter with most of the log among those that answer. It must have all that is committed and what this member's disk
+    /// does not take, or else its own disk is no better; and the others must make a quorum by themselves, because this
+    /// member's vote waits for its disk too.
     fn successor(&self) -> Option<u64> {
         let progress = self.core.progress();
         let voters = progress.values().filter(|progress| !progress.is_learner).count();
@@ -43,8 +45,9 @@ impl Node {
         if others().count() < voters / 2 + 1 {
             return None;
         }
-        let committed = self.core.committed();
-        let able = others().filter(|(_, progress)| progress.matched >= committed);
+        let stuck = self.in_flight.front().map_or(0, InFlight::last_index);
+        let wanted = self.core.committed().max(stuck);
+        let able = others().filter(|(_, progress)| progress.matched >= wanted);
         able.max_by_key(|(id, progress)| (progress.matched, std::cmp::Reverse(**id))).map(|(id, _)| *id)
     }
 }
