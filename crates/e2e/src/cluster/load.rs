@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use tonic::Status;
 
 /// Registers in use at a time.
@@ -28,6 +29,7 @@ const BURST_WRITERS: usize = 40;
 pub struct Shared {
     history: Arc<Mutex<History>>,
     stopped: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
     values: Arc<AtomicU64>,
     pub started: Instant,
 }
@@ -35,7 +37,13 @@ pub struct Shared {
 impl Default for Shared {
     fn default() -> Shared {
         let values = Arc::new(AtomicU64::new(1));
-        Shared { history: Arc::default(), stopped: Arc::default(), values, started: Instant::now() }
+        Shared {
+            history: Arc::default(),
+            stopped: Arc::default(),
+            silent: Arc::default(),
+            values,
+            started: Instant::now(),
+        }
     }
 }
 
@@ -44,8 +52,18 @@ impl Shared {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells clients to end.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells watchers that no client will be answered any more: they end when they were told of all there is.
+    pub fn silence(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     pub fn is_stopped(&self) -> bool {
@@ -102,6 +120,31 @@ pub async fn client(members: Vec<Access>, shared: Shared, seed: u64, pace: Durat
         }
         let pause = random.random_range(0..=2 * pace.as_micros() as u64);
         tokio::time::sleep(Duration::from_micros(pause)).await;
+    }
+}
+
+/// The tasks on a cluster.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    pub clients: JoinSet<()>,
+    pub watchers: JoinSet<()>,
+}
+
+impl Tasks {
+    /// Ends clients, then watchers, within the time.
+    pub async fn end(&mut self, shared: &Shared, limit: Duration) -> Result<(), super::Failure> {
+        let ended = async {
+            shared.stop();
+            while let Some(task) = self.clients.join_next().await {
+                task?;
+            }
+            shared.silence();
+            while let Some(task) = self.watchers.join_next().await {
+                task?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(limit, ended).await.map_err(|_| "clients and watchers do not end")?
     }
 }
 
@@ -191,7 +234,7 @@ async fn swap(member: &Access, key: &str, expected: Value, new: u64) -> Result<(
 /// needs a snapshot.
 pub async fn burst(members: Vec<Access>, shared: &Shared, count: usize) {
     let left = Arc::new(AtomicU64::new(count as u64));
-    let mut writers = tokio::task::JoinSet::new();
+    let mut writers = JoinSet::new();
     for writer in 0..BURST_WRITERS {
         let (left, shared, members) = (Arc::clone(&left), shared.clone(), members.clone());
         writers.spawn(async move {

@@ -4,7 +4,7 @@
 use super::Failure;
 use super::access::Access;
 use super::group::{RECOVERY, same_hashes};
-use super::load::{self, Shared};
+use super::load::{self, Shared, Tasks};
 use super::member::{Member, Site};
 use super::phase::keep_logs;
 use super::watcher;
@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 /// Members that a cluster has while nobody is being replaced.
 const SIZE: usize = 3;
@@ -27,6 +26,8 @@ const CLIENTS: usize = 4;
 const PACE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(8);
+/// How long clients and watchers have to end.
+const END: Duration = Duration::from_secs(70);
 const V2_KEYS: usize = 20;
 
 /// A program with the flags for it.
@@ -129,10 +130,7 @@ impl Mixed {
         if let Some((flag, version)) = scenario.lift {
             self.lift(flag, version).await?;
         }
-        shared.stop();
-        while let Some(task) = tasks.join_next().await {
-            task?;
-        }
+        tasks.end(shared, END).await?;
         self.hashes().await?;
         Ok(())
     }
@@ -167,17 +165,17 @@ impl Mixed {
         Ok(())
     }
 
-    fn load(&self, shared: &Shared) -> Result<JoinSet<()>, Failure> {
-        let mut tasks = JoinSet::new();
+    fn load(&self, shared: &Shared) -> Result<Tasks, Failure> {
+        let mut tasks = Tasks::default();
         let all = || (0..PLACES).map(|place| Access::new(&self.site(place).client_url(), PATIENCE));
         for client in 0..CLIENTS {
             let members = all().collect::<Result<_, _>>()?;
-            tasks.spawn(load::client(members, shared.clone(), client as u64, PACE));
+            tasks.clients.spawn(load::client(members, shared.clone(), client as u64, PACE));
         }
         for (name, prefix, seed) in [("of everything", None, 1), ("of registers", Some("r/"), 2)] {
             let name = format!("watcher {name}");
             let kind = watcher::Kind { name, prefix, stays_ms: 5_000, asks_progress: false };
-            tasks.spawn(watcher::watch(all().collect::<Result<_, _>>()?, shared.clone(), kind, seed));
+            tasks.watchers.spawn(watcher::watch(all().collect::<Result<_, _>>()?, shared.clone(), kind, seed));
         }
         Ok(tasks)
     }

@@ -5,7 +5,7 @@ use super::Failure;
 use super::access::Access;
 use super::faults::{self, Fault};
 use super::group::{Form, Group};
-use super::load::{self, Shared};
+use super::load::{self, Shared, Tasks};
 use super::watcher;
 use crate::process::Scratch;
 use rand::rngs::StdRng;
@@ -13,7 +13,6 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 const CLIENTS: usize = 8;
 /// The mean pause of a client between two operations.
@@ -81,11 +80,11 @@ pub async fn run(phase: &Phase) -> Result<usize, Failure> {
     Ok(history.violated)
 }
 
-fn start_load(group: &Group, shared: &Shared, phase: &Phase) -> Result<JoinSet<()>, Failure> {
-    let mut tasks = JoinSet::new();
+fn start_load(group: &Group, shared: &Shared, phase: &Phase) -> Result<Tasks, Failure> {
+    let mut tasks = Tasks::default();
     let members = || group.urls().iter().map(|url| Access::new(url, PATIENCE)).collect::<Result<Vec<_>, _>>();
     for client in 0..CLIENTS {
-        tasks.spawn(load::client(members()?, shared.clone(), phase.form.seed * 1000 + client as u64, PACE));
+        tasks.clients.spawn(load::client(members()?, shared.clone(), phase.form.seed * 1000 + client as u64, PACE));
     }
     let kind = |name: &str, prefix, stays_ms| watcher::Kind {
         name: format!("watcher {name}"),
@@ -95,9 +94,9 @@ fn start_load(group: &Group, shared: &Shared, phase: &Phase) -> Result<JoinSet<(
     };
     let kinds = [kind("restless", None, 1_000), kind("steady", None, 15_000), kind("of registers", Some("r/"), 4_000)];
     for (number, kind) in kinds.into_iter().enumerate() {
-        tasks.spawn(watcher::watch(members()?, shared.clone(), kind, phase.form.seed + number as u64));
+        tasks.watchers.spawn(watcher::watch(members()?, shared.clone(), kind, phase.form.seed + number as u64));
     }
-    tasks.spawn(load::keeper(members()?, shared.clone(), LEASE_SECS));
+    tasks.clients.spawn(load::keeper(members()?, shared.clone(), LEASE_SECS));
     Ok(tasks)
 }
 
@@ -136,15 +135,8 @@ async fn harm(group: &mut Group, phase: &Phase, random: &mut StdRng, shared: &Sh
 }
 
 /// Ends the load and waits until watchers were told everything.
-async fn settle(group: &Group, shared: &Shared, tasks: &mut JoinSet<()>) -> Result<(), Failure> {
-    shared.stop();
-    let ended = async {
-        while let Some(task) = tasks.join_next().await {
-            task?;
-        }
-        Ok::<(), Failure>(())
-    };
-    tokio::time::timeout(END, ended).await.map_err(|_| "clients and watchers do not end")??;
+async fn settle(group: &Group, shared: &Shared, tasks: &mut Tasks) -> Result<(), Failure> {
+    tasks.end(shared, END).await?;
     group.same_hashes().await?;
     // The same by content, and whatever clients saw is still there.
     let mut contents = Vec::new();

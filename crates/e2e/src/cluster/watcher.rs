@@ -50,7 +50,7 @@ pub async fn watch(members: Vec<Access>, shared: Shared, kind: Kind, seed: u64) 
     let mut watcher = Watcher { kind, shared, random, next: FIRST, progress: 0, told: BTreeMap::new() };
     let mut deadline = None;
     loop {
-        if watcher.shared.is_stopped() {
+        if watcher.shared.is_silent() {
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + LAST);
             if watcher.is_done() {
                 break;
@@ -109,9 +109,9 @@ impl Watcher {
         }
         self.progress = 0;
         let leaves = Instant::now() + Duration::from_millis(self.random.random_range(200..=self.kind.stays_ms));
-        let asks = self.kind.asks_progress || (self.kind.prefix.is_some() && self.shared.is_stopped());
-        while Instant::now() < leaves && !(self.shared.is_stopped() && self.is_done()) {
-            if asks && (self.shared.is_stopped() || self.random.random_ratio(1, 20)) {
+        let asks = self.kind.asks_progress || (self.kind.prefix.is_some() && self.shared.is_silent());
+        while Instant::now() < leaves && !(self.shared.is_silent() && self.is_done()) {
+            if asks && (self.shared.is_silent() || self.random.random_ratio(1, 20)) {
                 let ask = RequestUnion::ProgressRequest(WatchProgressRequest {});
                 requests.send(WatchRequest { request_union: Some(ask) }).await?;
             }

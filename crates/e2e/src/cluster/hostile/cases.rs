@@ -301,7 +301,6 @@ impl Cases<'_> {
             ..forged(MessageType::MsgApp)
         };
         let back = Message { entries: vec![entry(term, index + 2), entry(term, index + 1)], ..gap.clone() };
-        let beyond = Message { commit: index + 1000, ..forged(MessageType::MsgHeartbeat) };
         let half = &self.facts.database[..self.facts.database.len() / 2];
         let mut torn = self.facts.database.clone();
         // Both meta pages.
@@ -320,7 +319,9 @@ impl Cases<'_> {
             ("a snapshot with no database", post(b"")),
             ("a snapshot with noise for a database", post(&[0x5a; 40_000])),
         ];
-        for (name, message) in [("entries with a gap", gap), ("entries backwards", back), ("a commit beyond", beyond)] {
+        // A commit index beyond the log is not among them: it cannot be told from a log that was lost, at which a member
+        // has to stop, as etcd's does.
+        for (name, message) in [("entries with a gap", gap), ("entries backwards", back)] {
             self.post(&format!("{name}, in the leader's name"), &message).beside = false;
         }
         for (name, bytes) in snapshots {
