@@ -24,7 +24,7 @@ use crate::transport::{Shared, report_panic};
 use activity::Activity;
 pub(crate) use activity::{Change, StreamKind, Way};
 use queue::Queue;
-use slot::Slot;
+use slot::{Full, Slot};
 pub(crate) use snapshot::Report;
 pub(crate) use urls::Urls;
 pub(crate) use writer::OutgoingStream;
@@ -128,29 +128,30 @@ impl Peer {
 
     /// Takes a message on the best way that is open: appends on their stream, everything else, and appends while that one is
     /// down, on the message stream, without streams through the pipeline.
-    pub fn send(&self, mut message: Message) {
+    pub fn send(&self, mut message: Message) -> Result<(), Full> {
         clear_local(&mut message);
-        let kind = message.msg_type;
-        let append = kind == MessageType::MsgApp as i32;
+        let append = message.msg_type == MessageType::MsgApp as i32;
         let mut slot = lock(&self.append);
         if !(append && slot.is_open()) {
             slot = lock(&self.message);
         }
-        let taken = match slot.is_open() {
+        match slot.is_open() {
             true => slot.push(message),
             false => self.pipeline.push(message),
-        };
-        drop(slot);
-        if taken.is_err() {
-            tracing::warn!(
-                "message-type" = MessageType::try_from(kind).map_or("", |kind| kind.as_str_name()),
-                "local-member-id" = %self.local(),
-                "remote-peer-id" = %format!("{:x}", self.id),
-                "remote-peer-active" = self.active_since().is_some(),
-                "dropped internal Raft message since sending buffer is full"
-            );
-            self.failed(1);
         }
+    }
+
+    /// So many messages found no room; `kind` is the type of one of them.
+    pub fn dropped(&self, kind: i32, messages: usize) {
+        tracing::warn!(
+            "message-type" = MessageType::try_from(kind).map_or("", |kind| kind.as_str_name()),
+            "local-member-id" = %self.local(),
+            "remote-peer-id" = %format!("{:x}", self.id),
+            "remote-peer-active" = self.active_since().is_some(),
+            messages,
+            "dropped internal Raft message since sending buffer is full"
+        );
+        self.failed(messages);
     }
 
     fn slot(&self, kind: StreamKind) -> MutexGuard<'_, Slot> {

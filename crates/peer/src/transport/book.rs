@@ -1,5 +1,6 @@
 //! Who the peers are, and what goes to whom.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ impl Shared {
     /// Gives each message to its peer.
     pub fn dispatch(self: &Arc<Shared>, messages: Vec<Message>) {
         let superseded = superseded(&messages);
+        // Told once for all of them: the host has to deal with each report.
+        let mut dropped: BTreeMap<u64, (Arc<Peer>, i32, usize)> = BTreeMap::new();
         for (place, message) in messages.into_iter().enumerate() {
             let to = message.to;
             if to == 0 || to == self.config.identity.member || superseded.binary_search(&place).is_ok() {
@@ -107,12 +110,21 @@ impl Shared {
                 continue;
             }
             match self.peer(to) {
-                Some(peer) => peer.send(message),
+                Some(peer) => {
+                    let kind = message.msg_type;
+                    if peer.send(message).is_err() {
+                        let (_, _, messages) = dropped.entry(to).or_insert((peer, kind, 0));
+                        *messages += 1;
+                    }
+                }
                 None => tracing::debug!(
                     "unknown-target-peer-id" = %format!("{to:x}"),
                     "ignored message send request; unknown remote peer target"
                 ),
             }
+        }
+        for (peer, kind, messages) in dropped.into_values() {
+            peer.dropped(kind, messages);
         }
     }
 
