@@ -57,6 +57,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket) {
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // As Go writes them.
+        .title_case_headers(true)
         // Holds from the end of one request to the end of the next head, so also for idle connections.
         .header_read_timeout(SILENCE_MAX)
         .serve_connection(TokioIo::new(link), service);

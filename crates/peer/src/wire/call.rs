@@ -127,7 +127,7 @@ impl Caller {
     /// The connection lives until the last user of the answer is gone.
     async fn open(&self, url: &PeerUrl, stall_max: Duration) -> Result<SendRequest<Outgoing>, CallError> {
         let link = connect(url, self.dial_timeout, stall_max).await.map_err(CallError::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(link)).await?;
+        let (sender, connection) = http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(link)).await?;
         tokio::spawn(async move {
             // Whoever waits for an answer hears of the failure.
             let _ended = connection.await;

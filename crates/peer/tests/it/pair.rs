@@ -177,12 +177,12 @@ fn a_full_receiver_loses_messages_and_nothing_else() {
 }
 
 /// Opens a stream at a site by hand and leaves it with whoever asks.
-fn open_stream(site: &Site, from: u64) -> TcpStream {
+fn open_stream(site: &Site, kind: &str, from: u64) -> TcpStream {
     let mut stream = TcpStream::connect(site.address()).unwrap();
     let id = site.id;
     write!(
         stream,
-        "GET /raft/stream/msgapp/{from:x} HTTP/1.1\r\nHost: x\r\nX-Server-From: {from:x}\r\nX-Server-Version: 3.5.1\r\n\
+        "GET /raft/stream/{kind}/{from:x} HTTP/1.1\r\nHost: x\r\nX-Server-From: {from:x}\r\nX-Server-Version: 3.5.1\r\n\
          X-Min-Cluster-Version: 3.0.0\r\nX-Etcd-Cluster-ID: {CLUSTER:x}\r\nX-Raft-To: {id:x}\r\n\r\n"
     )
     .unwrap();
@@ -202,7 +202,7 @@ fn a_stalled_peer_holds_bounded_memory_and_is_cut() {
     let (_held, nobody) = listen();
     site.transport.set_members(&[member(1, &site.url), member(2, &nobody)]);
     site.settled();
-    let stalled = open_stream(&site, 2);
+    let stalled = open_stream(&site, "msgapp", 2);
     site.host.wait_connected(2, true);
     // Far more than the queue and the kernel's buffers take; the reader takes nothing.
     let value = vec![1; 1 << 20];
@@ -220,8 +220,8 @@ fn a_new_stream_of_the_same_kind_takes_the_place() {
     let (_held, nobody) = listen();
     site.transport.set_members(&[member(1, &site.url), member(2, &nobody)]);
     site.settled();
-    let mut first = open_stream(&site, 2);
-    let mut second = open_stream(&site, 2);
+    let mut first = open_stream(&site, "msgapp", 2);
+    let mut second = open_stream(&site, "msgapp", 2);
     let mut rest = Vec::new();
     first.read_to_end(&mut rest).unwrap();
     assert!(rest.ends_with(b"0\r\n\r\n"), "the older one ends properly");
@@ -229,4 +229,22 @@ fn a_new_stream_of_the_same_kind_takes_the_place() {
     let mut chunk = [0; 4];
     second.read_exact(&mut chunk).unwrap();
     site.host.look(|seen| assert_eq!(seen.activity.get(&2), Some(&true)));
+}
+
+#[test]
+fn streams_show_signs_of_life() {
+    let site = Site::start(1);
+    let (_held, nobody) = listen();
+    site.transport.set_members(&[member(1, &site.url), member(2, &nobody)]);
+    site.settled();
+    let mut streams = [open_stream(&site, "msgapp", 2), open_stream(&site, "message", 2)];
+    let signs: [&[u8]; 2] = [b"1\r\n\0\r\n", b"A\r\n\0\0\0\0\0\0\0\x02\x08\x08\r\n"];
+    for (stream, sign) in streams.iter_mut().zip(signs) {
+        // More than once, so that the other end's deadline of five seconds is met for ever.
+        for _ in 0..2 {
+            let mut read = vec![0; sign.len()];
+            stream.read_exact(&mut read).unwrap();
+            assert_eq!(read, sign);
+        }
+    }
 }
