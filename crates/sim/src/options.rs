@@ -108,7 +108,9 @@ impl Options {
         Self {
             steps: Some(steps),
             members: 5,
-            operator_gap_max: Some(Duration::from_secs(3)),
+            fault_gap_max: Duration::from_secs(4),
+            operator_gap_max: Some(Duration::from_secs(1)),
+            strict_reconfig: false,
             disk_faults: true,
             ..Self::of_seed(seed)
         }

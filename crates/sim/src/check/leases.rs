@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A leader that was deposed and does not know it yet may still answer a keep-alive for so long; the next leader gives
-/// every lease one election timeout on top, which covers part of it.
-const STALE_LEADER: Duration = Duration::from_millis(2500);
+/// A leader that was deposed by a transfer and does not know it yet may still answer a keep-alive for so long; the next
+/// leader gives every lease one election timeout on top, which covers the rest.
+const STALE_LEADER: Duration = Duration::from_millis(1500);
 /// Between the end of a lease and its revocation: rounds, repeats of what was lost, changes of leader.
 const REVOKED_WITHIN: Duration = Duration::from_secs(15);
 
