@@ -94,10 +94,13 @@ impl Runner {
         } else if let (Some(from), Some(to)) = (word(step, "copy"), word(step, "to")) {
             std::fs::copy(self.dir.join(from), self.dir.join(to)).map_err(text)?;
         } else if let Some(what) = word(step, "server") {
-            if what != "start" {
-                self.server.take().into_iter().for_each(Server::stop);
+            match what {
+                "stop" | "restart" => self.server.take().into_iter().for_each(Server::stop),
+                // Dropped is killed.
+                "kill" => self.server = None,
+                _ => {}
             }
-            if what != "stop" {
+            if matches!(what, "start" | "restart") {
                 self.start_server(step)?;
             }
         } else if let (Some(name), Some(fed)) = (word(step, "feed"), word(step, "text")) {
