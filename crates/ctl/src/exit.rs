@@ -10,6 +10,8 @@ pub const INVALID_INPUT: u8 = 3;
 pub const BAD_FEATURE: u8 = 4;
 /// Broken off.
 pub const INTERRUPTED: u8 = 5;
+/// What shells see of a program that SIGPIPE has ended, as it ends etcd's tools.
+pub const BROKEN_PIPE: u8 = 141;
 /// Wrong arguments.
 pub const BAD_ARGS: u8 = 128;
 

@@ -96,3 +96,19 @@ fn etcdutl_says_it_twice_and_refuses_what_is_no_database() {
     let (code, _, err) = seen(&etcdutl(&["snapshot", "status", missing.to_str().unwrap()]));
     assert_eq!((code, err), (Some(1), format!("Error: stat {}: no such file or directory\n", missing.display())));
 }
+
+#[test]
+fn nobody_reading_ends_quietly_and_a_full_disk_is_told() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etcdctl"));
+    let output = command.env_clear().arg("version").stdout(writer).stderr(std::process::Stdio::piped());
+    let output = output.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(seen(&output), (Some(141), String::new(), String::new()));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etcdctl"));
+    let output = command.env_clear().arg("version").stdout(full).stderr(std::process::Stdio::piped());
+    let output = output.spawn().unwrap().wait_with_output().unwrap();
+    let text = "Error: write /dev/stdout: no space left on device\n";
+    assert_eq!(seen(&output), (Some(1), String::new(), text.into()));
+}

@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::exit::Exit;
+use crate::exit::{BROKEN_PIPE, Exit};
 
 /// What the user asked a command to do.
 pub struct Call {
@@ -126,7 +126,10 @@ pub fn print(text: &str) -> Result<(), Exit> {
 /// As [`print`], for bytes that need not be text. Nobody reading any more ends the program quietly.
 pub fn write_out(bytes: &[u8]) -> Result<(), Exit> {
     let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|_| Exit::silent(1))
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Exit::silent(BROKEN_PIPE),
+        _ => Exit::error(format!("write /dev/stdout: {}", crate::offline::reason(&error))),
+    })
 }
 
 #[cfg(test)]
