@@ -77,12 +77,12 @@ fn phase(name: &str, arguments: &Arguments, seconds: u64) -> Result<Phase, Failu
         "network5" => ("network5", 5, Kind::Plain, true, NETWORK.to_vec()),
         "network3" => ("network3", 3, Kind::Plain, true, NETWORK.to_vec()),
         "disks3" => ("disks3", 3, Kind::Test(arguments.or("syncs", Syncs::Strict)?), false, DISKS.to_vec()),
-        "full3" => ("full3", 3, Kind::Small(320), false, vec![Fault::FillDisk]),
+        "full3" => ("full3", 3, Kind::Small(900), false, vec![Fault::FillDisk]),
         other => return Err(format!("there is no phase {other}").into()),
     };
     let holds: u64 = arguments.or("holds", 4000)?;
     // A small count lets snapshots fall into the run.
-    let extra = ["--snapshot-count", "1000"].map(str::to_owned).to_vec();
+    let extra = ["--snapshot-count", "1000", "--max-wals", "2", "--max-snapshots", "2"].map(str::to_owned).to_vec();
     let form = Form {
         binary: arguments.required("binary")?.into(),
         size,

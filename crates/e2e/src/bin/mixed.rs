@@ -43,7 +43,7 @@ fn scenario(name: &str, arguments: &Arguments) -> Result<Scenario, Failure> {
     let lift = capped.then_some((CAP, "3.7.0"));
     let (first, then, guest, lift) = match name {
         "a" => (old("3.4")?, vec![ours("3.4")?], capped.then(|| old("3.4")).transpose()?, lift),
-        "b" => (old("3.5")?, vec![ours("3.5")?], None, lift),
+        "b" => (old("3.5")?, vec![ours("3.5")?], Some(old("3.5")?), lift),
         "c" => (old("3.5")?, vec![ours("3.5")?, old("3.5")?], Some(old("3.5")?), None),
         other => return Err(format!("there is no scenario {other}").into()),
     };

@@ -3,14 +3,16 @@
 use super::Failure;
 use super::access::Access;
 use super::group::{Group, MemberDisk};
-use super::load::{Shared, burst};
+use super::load::{Burst, Shared, burst};
 use super::net::Loss;
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::time::{Duration, Instant};
 
 /// Entries that a member misses to need a snapshot: etcd keeps 5000 behind its newest snapshot.
-const BURST: usize = 6500;
+const MANY: Burst = Burst { writes: 6500, bytes: 0, keys: None };
+/// More than a segment of a log holds, so that a member must begin another one.
+const MUCH: Burst = Burst { writes: 700, bytes: 100_000, keys: Some(10) };
 /// How long a member may take to end after its disk has failed it.
 const END: Duration = Duration::from_secs(20);
 
@@ -131,13 +133,10 @@ pub async fn inflict(group: &mut Group, fault: Fault, random: &mut StdRng, share
             group.members[other].kill()?;
             let rest = (0..size).filter(|member| *member != other);
             let members: Vec<Access> = rest.map(|member| group.access(member).clone()).collect();
-            burst(members, shared, BURST).await;
+            burst(members, shared, MANY).await;
             Ok(())
         }
-        Fault::FillDisk => match &group.disks[any] {
-            MemberDisk::Small(disk) => disk.fill(),
-            other => Err(format!("{other:?} is not small").into()),
-        },
+        Fault::FillDisk => fill_disk(group, any, shared).await,
         Fault::SlowSyncs => slow(group, any, random.random_range(20..300)),
         Fault::SlowLeaderSyncs => slow(group, leader, random.random_range(500..1500)),
         Fault::StallLeaderSyncs => slow(group, leader, 3_600_000),
@@ -195,6 +194,20 @@ fn test_disk(disk: &mut MemberDisk) -> Result<&mut super::disk::TestDisk, Failur
         MemberDisk::Test(disk) => Ok(disk),
         other => Err(format!("{other:?} is no disk of the tests").into()),
     }
+}
+
+/// Fills the disk of a member and writes more than its log has room for; the others go on.
+async fn fill_disk(group: &mut Group, member: usize, shared: &Shared) -> Result<(), Failure> {
+    match &group.disks[member] {
+        MemberDisk::Small(disk) => disk.fill()?,
+        other => return Err(format!("{other:?} is not small").into()),
+    }
+    let rest = (0..group.size()).filter(|other| *other != member);
+    let members: Vec<Access> = rest.map(|member| group.access(member).clone()).collect();
+    burst(members, shared, MUCH).await;
+    let state = if group.members[member].running()? { "goes on" } else { "has ended" };
+    println!("    {} {state} on a full disk", group.members[member].name);
+    Ok(())
 }
 
 fn slow(group: &mut Group, member: usize, millis: u64) -> Result<(), Failure> {

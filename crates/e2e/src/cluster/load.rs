@@ -9,7 +9,7 @@ use proto::mvccpb::KeyValue;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -31,6 +31,7 @@ pub struct Shared {
     stopped: Arc<AtomicBool>,
     silent: Arc<AtomicBool>,
     values: Arc<AtomicU64>,
+    compacted: Arc<AtomicI64>,
     pub started: Instant,
 }
 
@@ -41,6 +42,7 @@ impl Default for Shared {
             history: Arc::default(),
             stopped: Arc::default(),
             silent: Arc::default(),
+            compacted: Arc::default(),
             values,
             started: Instant::now(),
         }
@@ -68,6 +70,15 @@ impl Shared {
 
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that everything before a revision may be compacted.
+    pub fn compacting(&self, revision: i64) {
+        self.compacted.fetch_max(revision, Ordering::Relaxed);
+    }
+
+    pub fn compacted(&self) -> i64 {
+        self.compacted.load(Ordering::Relaxed)
     }
 
     /// A value that nobody else writes.
@@ -230,19 +241,30 @@ async fn swap(member: &Access, key: &str, expected: Value, new: u64) -> Result<(
     Ok((Action::Read(found.flatten()), revision))
 }
 
-/// Writes `count` keys as fast as the cluster takes them, through the members of `members`: so many that one who misses them
-/// needs a snapshot.
-pub async fn burst(members: Vec<Access>, shared: &Shared, count: usize) {
-    let left = Arc::new(AtomicU64::new(count as u64));
+/// Writes of a burst.
+#[derive(Clone, Copy, Debug)]
+pub struct Burst {
+    pub writes: usize,
+    /// Values have so many bytes more than others.
+    pub bytes: usize,
+    /// The number of keys; with none given, each write has a key of its own.
+    pub keys: Option<u64>,
+}
+
+/// Writes as fast as the cluster takes it, through the members of `members`.
+pub async fn burst(members: Vec<Access>, shared: &Shared, burst: Burst) {
+    let left = Arc::new(AtomicU64::new(burst.writes as u64));
     let mut writers = JoinSet::new();
     for writer in 0..BURST_WRITERS {
         let (left, shared, members) = (Arc::clone(&left), shared.clone(), members.clone());
         writers.spawn(async move {
             let take = |left: u64| left.checked_sub(1);
+            let padding = " ".repeat(burst.bytes);
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
                 let value = shared.value();
-                let key = format!("bulk/{value}");
-                match members[writer % members.len()].put(&key, encode(value)).await {
+                let key = format!("bulk/{}", burst.keys.map_or(value, |keys| value % keys));
+                let stored = format!("{}{padding}", encode(value));
+                match members[writer % members.len()].put(&key, stored).await {
                     Ok(answer) => shared.history().bulk(key, revision(answer.header.as_ref())),
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }

@@ -19,6 +19,8 @@ const CLIENTS: usize = 8;
 const PACE: Duration = Duration::from_millis(18);
 /// The limit of a client's call.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Revisions that no compaction takes.
+const KEPT_REVISIONS: i64 = 300;
 const LEASE_SECS: i64 = 60;
 /// How long clients have to end their last call.
 const END: Duration = Duration::from_secs(70);
@@ -124,6 +126,7 @@ async fn harm(group: &mut Group, phase: &Phase, random: &mut StdRng, shared: &Sh
         };
         step.await.map_err(|failure| format!("{fault:?}: {failure}"))?;
         let healed = began.elapsed();
+        compact(group, shared).await?;
         let revision = group.same_hashes().await.map_err(|failure| format!("after {fault:?}: {failure}"))?;
         println!(
             "    {:>4.0} s {fault:?}: healed after {:.1} s, {} answers meanwhile, hashes equal at revision {revision}",
@@ -131,6 +134,19 @@ async fn harm(group: &mut Group, phase: &Phase, random: &mut StdRng, shared: &Sh
             healed.as_secs_f64(),
             shared.history().answered - answered,
         );
+    }
+}
+
+/// Compacts what is older than the last revisions, so that full disks find room and hashes begin anew.
+async fn compact(group: &Group, shared: &Shared) -> Result<(), Failure> {
+    let revision = shared.history().highest() - KEPT_REVISIONS;
+    if revision <= shared.compacted() {
+        return Ok(());
+    }
+    shared.compacting(revision);
+    match group.access(0).limited(Duration::from_secs(20)).compact(revision).await {
+        Ok(_) => Ok(()),
+        Err(status) => Err(format!("no compaction: {status}").into()),
     }
 }
 

@@ -42,12 +42,14 @@ struct Watcher {
     /// Everything up to here was told, says the server.
     progress: i64,
     told: BTreeMap<i64, Vec<Change>>,
+    /// Something was compacted before it was told.
+    missed: bool,
 }
 
 /// Watches until the load has stopped and everything was told.
 pub async fn watch(members: Vec<Access>, shared: Shared, kind: Kind, seed: u64) {
     let random = StdRng::seed_from_u64(seed);
-    let mut watcher = Watcher { kind, shared, random, next: FIRST, progress: 0, told: BTreeMap::new() };
+    let mut watcher = Watcher { kind, shared, random, next: FIRST, progress: 0, told: BTreeMap::new(), missed: false };
     let mut deadline = None;
     loop {
         if watcher.shared.is_silent() {
@@ -69,7 +71,7 @@ pub async fn watch(members: Vec<Access>, shared: Shared, kind: Kind, seed: u64) 
         }
         watcher.shared.history().reconnects += 1;
     }
-    if let Some(prefix) = watcher.kind.prefix {
+    if let (Some(prefix), false) = (watcher.kind.prefix, watcher.missed) {
         let Watcher { kind, shared, next, told, .. } = watcher;
         shared.history().told_prefix(ToldPrefix { watcher: kind.name, prefix, told, next });
     }
@@ -127,11 +129,15 @@ impl Watcher {
     fn answer(&mut self, answer: WatchResponse) -> Result<(), super::Failure> {
         let revision = answer.header.as_ref().map_or(0, |header| header.revision);
         if answer.canceled {
-            if answer.compact_revision > 0 {
+            let compacted = answer.compact_revision;
+            if compacted > 0 && (compacted > self.shared.compacted() || compacted < self.next) {
                 let (name, next) = (&self.kind.name, self.next);
-                let text = format!("{name} cannot go on at {next}: compacted at {}", answer.compact_revision);
+                let text = format!("{name} cannot go on at {next}: compacted at {compacted}");
                 self.shared.history().violation(text);
             }
+            // What it missed is gone for it; the others were told.
+            self.next = self.next.max(compacted);
+            self.missed |= compacted > 0;
             return Err("canceled".into());
         }
         if answer.events.is_empty() {
