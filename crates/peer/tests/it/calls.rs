@@ -23,6 +23,8 @@ fn members_versions_and_downgrades_are_told() {
         assert_eq!((fetched.cluster, &fetched.members), (CLUSTER, &*sites[0].host.members.lock().unwrap().clone()));
         let version = fetcher.version(url, PATIENCE).await.unwrap();
         assert_eq!((version.server.to_string(), version.cluster), ("3.7.1".to_owned(), Some(Version::V3_5)));
+        assert!(!fetcher.downgrade_enabled(url, PATIENCE).await.unwrap());
+        sites[0].host.downgrade.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(fetcher.downgrade_enabled(url, PATIENCE).await.unwrap());
     });
     let (sender, told) = std::sync::mpsc::channel();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use peer::{Fetcher, HashKvError, LeaseError, PromoteError, Refusal};
+use peer::{Fetcher, HashKvError, LeaseError, PromoteError, Refusal, SnapshotSource};
 use prost::Message as _;
 use proto::etcdserverpb::{InternalRaftRequest, LeaseTimeToLiveRequest, PutRequest, RequestHeader};
 use proto::raftpb::{Entry, Message, MessageType};
@@ -289,10 +289,52 @@ fn gets_a_database_from(binary: &Path) {
     });
     stop.store(true, Ordering::Relaxed);
     follower.join().unwrap();
+    drop(reals);
+    gives_the_database_to(binary, &site, &cluster, &ids);
+}
+
+/// The parts of a database that is held whole.
+struct Whole(std::vec::IntoIter<Bytes>);
+
+impl SnapshotSource for Whole {
+    fn next_part(&mut self) -> std::io::Result<Option<Bytes>> {
+        Ok(self.0.next())
+    }
+}
+
+/// Member `b` starts anew with an empty directory, learns of the cluster from us, who lead now, and gets the database back.
+fn gives_the_database_to(binary: &Path, site: &Site, cluster: &[(&str, &str)], ids: &[u64]) {
+    let mut members: Vec<_> = ids.iter().zip(cluster).map(|(id, (_, url))| member(*id, url)).collect();
+    members.sort_by_key(|member| member.id);
+    *site.host.members.lock().unwrap() = Arc::new(members);
+    let (snapshot, database) = site.host.look(|seen| {
+        let snapshot = seen.messages.iter().find(|m| m.msg_type == MessageType::MsgSnap as i32).cloned();
+        (snapshot.unwrap(), seen.saved[0].clone())
+    });
+    let index = snapshot_index(&snapshot);
+    let joiner = Real::start(binary, "b", cluster, &["--initial-cluster-state", "existing"]);
+    // Nobody tells when it listens; a post that fails is made again.
+    let listening = || TcpStream::connect(cluster[1].1.strip_prefix("http://").unwrap()).is_ok();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !listening() {
+        assert!(Instant::now() < deadline, "it doesn't listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    site.host.look(|seen| seen.messages.clear());
+    let parts: Vec<Bytes> = database.chunks(100_000).map(Bytes::copy_from_slice).collect();
+    let message = Message { from: ids[2], to: ids[1], term: snapshot.term + 1, ..snapshot };
+    site.transport.send_snapshot(message, Box::new(Whole(parts.into_iter())));
+    let report = site.host.wait("the report", |seen| seen.reports.pop());
+    assert_eq!(report, (ids[1], false));
+    site.host.wait("its answer", |seen| {
+        let answers = |m: &&Message| m.msg_type == MessageType::MsgAppResp as i32 && m.from == ids[1] && !m.reject;
+        seen.messages.iter().find(answers).filter(|m| m.index == index).map(|_| ())
+    });
+    drop(joiner);
 }
 
 #[test]
-fn real_etcd_3_5_sends_us_its_database() {
+fn real_etcd_3_5_sends_us_its_database_and_takes_ours() {
     if let Some(binary) = binary("QUORATE_ETCD_3_5", None) {
         gets_a_database_from(&binary);
     }

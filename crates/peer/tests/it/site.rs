@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -43,6 +43,7 @@ pub struct TestHost {
     pub members: Mutex<Arc<Vec<Member>>>,
     /// Messages that find no room.
     pub refuses: AtomicUsize,
+    pub downgrade: AtomicBool,
 }
 
 impl TestHost {
@@ -208,7 +209,8 @@ impl Host for HostOf {
         })
     }
     fn downgrade_enabled(&self) -> Answer<Result<bool, String>> {
-        Box::pin(async { Ok(true) })
+        let enabled = self.0.downgrade.load(Ordering::Relaxed);
+        Box::pin(async move { Ok(enabled) })
     }
 }
 
