@@ -289,9 +289,14 @@ pub async fn keeper(members: Vec<Access>, shared: Shared, ttl_secs: i64) {
         }
     };
     let mut renewed = Instant::now();
-    let attach = PutRequest { key: "held".into(), value: encode(shared.value()).into(), lease, ..Default::default() };
-    while next().put_with(attach.clone()).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    loop {
+        let value = encode(shared.value());
+        let attach = PutRequest { key: "held".into(), value: value.into(), lease, ..Default::default() };
+        match next().put_with(attach).await {
+            Ok(_) => break,
+            Err(_) if shared.is_stopped() => return,
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
     }
     while !shared.is_stopped() {
         let began = Instant::now();
