@@ -43,11 +43,16 @@ pub enum Verdict {
 
 /// Judges the operations on one register, which begins empty.
 pub fn judge(operations: &[Operation]) -> Verdict {
+    let mut erasures: Vec<u64> = Vec::new();
+    let unanswered = operations.iter().filter(|o| o.ended.is_none() && o.action == Action::Write(None));
+    erasures.extend(unanswered.map(|operation| operation.began));
+    erasures.sort_unstable();
     let operations = prepared(operations);
-    Search::new(&operations).run()
+    Search::new(&operations, erasures).run()
 }
 
-/// Leaves out what was not answered and not seen, and sets the end of what was seen without an answer.
+/// Leaves out what was not answered and not seen, and sets the end of what was seen without an answer. Of deletions it cannot be
+/// told whether they were seen: unanswered ones are left out here.
 fn prepared(operations: &[Operation]) -> Vec<Operation> {
     let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
     for operation in operations {
@@ -71,7 +76,6 @@ fn prepared(operations: &[Operation]) -> Vec<Operation> {
         let ended = match (operation.ended, operation.action, written.and_then(|value| seen.get(&value))) {
             (Some(ended), _, _) => Some(ended),
             (None, Action::Read(_), _) => continue,
-            (None, Action::Write(None), _) => None,
             (None, _, Some(first_seen)) => Some(*first_seen),
             (None, _, None) => continue,
         };
@@ -95,10 +99,31 @@ struct Search<'a> {
     entries: Vec<Entry>,
     /// For each operation the places of its call and, if it returned, of its return.
     places: Vec<(usize, Option<usize>)>,
+    /// When deletions without an answer began. Each may happen once at any time after, and one is as good as another, so
+    /// they are no operations of their own: one is taken where the register has to be empty and is not.
+    erasures: Vec<u64>,
+}
+
+/// What the search has come to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    /// A bit for each operation.
+    done: Vec<u64>,
+    value: Value,
+    erased: usize,
+}
+
+/// A step of the search, to be taken back.
+struct Taken {
+    operation: usize,
+    value: Value,
+    erased: usize,
+    /// Nothing else needs to be tried in its place.
+    forced: bool,
 }
 
 impl<'a> Search<'a> {
-    fn new(operations: &'a [Operation]) -> Search<'a> {
+    fn new(operations: &'a [Operation], erasures: Vec<u64>) -> Search<'a> {
         let mut moments: Vec<(u64, bool, usize)> = Vec::new();
         for (number, operation) in operations.iter().enumerate() {
             moments.push((operation.began, false, number));
@@ -120,7 +145,7 @@ impl<'a> Search<'a> {
                 places[operation].0 = place;
             }
         }
-        Search { operations, entries, places }
+        Search { operations, entries, places, erasures }
     }
 
     fn unlink(&mut self, place: usize) {
@@ -136,54 +161,122 @@ impl<'a> Search<'a> {
     }
 
     fn run(mut self) -> Verdict {
-        let mut done = vec![0u64; self.operations.len().div_ceil(64)];
-        let mut dead_ends: HashSet<(Vec<u64>, Value)> = HashSet::new();
-        let mut taken: Vec<(usize, Value)> = Vec::new();
-        let (mut value, mut place) = (None, self.entries[0].next);
+        let done = vec![0u64; self.operations.len().div_ceil(64)];
+        let mut state = State { done, value: None, erased: 0 };
+        let mut dead_ends: HashSet<State> = HashSet::new();
+        let mut taken: Vec<Taken> = Vec::new();
+        let (mut place, mut fresh) = (self.entries[0].next, true);
         for _ in 0..STEPS_MAX {
-            // No return is left, so all that is left may never have happened.
+            if std::mem::take(&mut fresh) {
+                place = self.entries[0].next;
+                // A read of what is there changes nothing: it may as well come now.
+                if let Some(read) = self.readable(state.value) {
+                    taken.push(self.take(read, &mut state, true));
+                    fresh = true;
+                    continue;
+                }
+            }
             if place == 0 {
                 return Verdict::Linearizable;
             }
             let Entry { operation, is_return, next, .. } = self.entries[place];
             if is_return {
-                let Some((last, before)) = taken.pop() else { return Verdict::Not };
-                let (call, end) = self.places[last];
-                if let Some(end) = end {
-                    self.relink(end);
+                match self.back(&mut taken, &mut state) {
+                    Some(call) => place = self.entries[call].next,
+                    None => return Verdict::Not,
                 }
-                self.relink(call);
-                done[last / 64] &= !(1 << (last % 64));
-                (value, place) = (before, self.entries[call].next);
                 continue;
             }
-            let after = step(self.operations[operation].action, value);
-            if let Some(after) = after {
-                done[operation / 64] |= 1 << (operation % 64);
-                if dead_ends.insert((done.clone(), after)) {
-                    taken.push((operation, value));
-                    let (call, end) = self.places[operation];
-                    self.unlink(call);
-                    if let Some(end) = end {
-                        self.unlink(end);
-                    }
-                    (value, place) = (after, self.entries[0].next);
+            if let Some((value, erased)) = self.step(operation, &state) {
+                let step = self.take(operation, &mut state, false);
+                (state.value, state.erased) = (value, erased);
+                taken.push(step);
+                if dead_ends.insert(state.clone()) {
+                    fresh = true;
                     continue;
                 }
-                done[operation / 64] &= !(1 << (operation % 64));
+                // Been here: this step alone is taken back.
+                self.back(&mut taken, &mut state);
             }
             place = next;
         }
         Verdict::Undecided
     }
-}
 
-/// The register after an operation, or `None` if it cannot have happened then.
-fn step(action: Action, value: Value) -> Option<Value> {
-    match action {
-        Action::Read(seen) => (seen == value).then_some(value),
-        Action::Write(new) => Some(new),
-        Action::Swap { expected, new, .. } => (expected == value).then_some(Some(new)),
+    /// An operation that may come next and reads this value.
+    fn readable(&self, value: Value) -> Option<usize> {
+        let mut place = self.entries[0].next;
+        while place != 0 && !self.entries[place].is_return {
+            let Entry { operation, next, .. } = self.entries[place];
+            if self.operations[operation].action == Action::Read(value) {
+                return Some(operation);
+            }
+            place = next;
+        }
+        None
+    }
+
+    /// The time before which the next operation must come.
+    fn limit(&self) -> u64 {
+        let mut place = self.entries[0].next;
+        while place != 0 {
+            let Entry { operation, is_return, next, .. } = self.entries[place];
+            if is_return {
+                return self.operations[operation].ended.unwrap_or(u64::MAX);
+            }
+            place = next;
+        }
+        u64::MAX
+    }
+
+    /// Takes an operation out of the list.
+    fn take(&mut self, operation: usize, state: &mut State, forced: bool) -> Taken {
+        state.done[operation / 64] |= 1 << (operation % 64);
+        let (call, end) = self.places[operation];
+        self.unlink(call);
+        if let Some(end) = end {
+            self.unlink(end);
+        }
+        Taken { operation, value: state.value, erased: state.erased, forced }
+    }
+
+    /// Takes steps back up to one that had alternatives; gives the place of its call.
+    fn back(&mut self, taken: &mut Vec<Taken>, state: &mut State) -> Option<usize> {
+        loop {
+            let last = taken.pop()?;
+            let (call, end) = self.places[last.operation];
+            if let Some(end) = end {
+                self.relink(end);
+            }
+            self.relink(call);
+            state.done[last.operation / 64] &= !(1 << (last.operation % 64));
+            (state.value, state.erased) = (last.value, last.erased);
+            if !last.forced {
+                return Some(call);
+            }
+        }
+    }
+
+    /// The register after an operation and the deletions used by then, or `None` if it cannot have happened now.
+    fn step(&self, operation: usize, state: &State) -> Option<(Value, usize)> {
+        let action = self.operations[operation].action;
+        let needed = match action {
+            Action::Write(new) => return Some((new, state.erased)),
+            Action::Read(seen) => seen,
+            Action::Swap { expected, .. } => expected,
+        };
+        let mut erased = state.erased;
+        if needed != state.value {
+            let limit = self.limit();
+            if needed.is_some() || erased >= self.erasures.partition_point(|began| *began <= limit) {
+                return None;
+            }
+            erased += 1;
+        }
+        match action {
+            Action::Swap { new, .. } => Some((Some(new), erased)),
+            _ => Some((needed, erased)),
+        }
     }
 }
 
@@ -246,6 +339,37 @@ mod tests {
             at(8, 9, Action::Read(Some(1))),
         ];
         assert_eq!(judge(&undone), Verdict::Not);
+    }
+
+    #[test]
+    fn an_unanswered_deletion_happens_once_and_not_before_it_began() {
+        let erasure = |began| Operation { action: Action::Write(None), began, ended: None };
+        let write = |began, value| at(began, began + 1, Action::Write(Some(value)));
+        let empty = |began| at(began, began + 1, Action::Read(None));
+        assert_eq!(judge(&[write(0, 1), erasure(2), empty(4)]), Verdict::Linearizable);
+        assert_eq!(judge(&[write(0, 1), empty(4), erasure(6)]), Verdict::Not);
+        let twice = [write(0, 1), erasure(2), empty(4), write(6, 2), empty(8)];
+        assert_eq!(judge(&twice), Verdict::Not);
+        let both = [write(0, 1), erasure(2), erasure(3), empty(4), write(6, 2), empty(8)];
+        assert_eq!(judge(&both), Verdict::Linearizable);
+    }
+
+    #[test]
+    fn many_unanswered_deletions_and_writes_at_once_are_decided() {
+        let mut history = Vec::new();
+        for round in 0..40u64 {
+            let from = round * 100;
+            for client in 0..8 {
+                let value = round * 10 + client + 1;
+                history.push(at(from + client, from + 90, Action::Write(Some(value))));
+                history.push(Operation { action: Action::Write(None), began: from + client, ended: None });
+            }
+            history.push(at(from + 91, from + 92, Action::Read(Some(round * 10 + 4))));
+            history.push(at(from + 93, from + 94, Action::Read(None)));
+        }
+        assert_eq!(judge(&history), Verdict::Linearizable);
+        history.push(at(5000, 5001, Action::Read(Some(1))));
+        assert_eq!(judge(&history), Verdict::Not);
     }
 
     #[test]
