@@ -232,6 +232,8 @@ fn assemble(
     let snapshot_count = options.node.snapshot_count;
     let start =
         Start { id: member_id, config: options.node, ids: ids.clone(), log, hard_state, applied, seed: options.seed };
+    tracing::info!(index = state.consistent().index, "restore consistentIndex");
+    tracing::info!("bootstrapping raft");
     let node = Node::new(start, now).map_err(BootError::Log)?;
     let applier_options = ApplierOptions {
         ids: ids.clone(),

@@ -179,7 +179,18 @@ impl Node {
         let young = self.timers.haste_until.is_some_and(|until| now <= until);
         if young && self.leader == 0 && self.peers.active() > 1 {
             self.timers.haste_until = None;
-            for _ in 0..self.config.election_ticks().saturating_sub(2) {
+            let election_ticks = self.config.election_ticks();
+            let ticks = election_ticks.saturating_sub(2);
+            tracing::info!(
+                "local-member-id" = %format_args!("{:x}", self.id),
+                "forward-ticks" = ticks,
+                "forward-duration" = ?self.config.heartbeat * u32::try_from(ticks).unwrap_or(u32::MAX),
+                "election-ticks" = election_ticks,
+                "election-timeout" = ?self.config.election,
+                "active-remote-members" = self.peers.active(),
+                "initialized peer connections; fast-forwarding election ticks"
+            );
+            for _ in 0..ticks {
                 self.core.tick();
             }
         }

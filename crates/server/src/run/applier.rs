@@ -172,7 +172,7 @@ fn take_effect(effect: &Effect, ends: &mut Ends) {
     }
 }
 
-/// Tells who came and who went.
+/// Tells who came, who went, and who is another than before.
 fn tell_members(ends: &mut Ends) {
     let now = ends.reader.view().members().clone();
     ends.transport.set_members(&now.to_proto());
@@ -191,3 +191,11 @@ fn tell_members(ends: &mut Ends) {
         lines::removed_member(&MemberLine { peer_urls: &member.peer_urls, ..line(member) });
     }
 }
+    for (old, new) in now.iter().filter_map(|new| Some((before.get(new.id)?, new))) {
+        if old.is_learner && !new.is_learner {
+            lines::promoted_member(&line(new));
+        }
+        if old.peer_urls != new.peer_urls {
+            lines::updated_member(&MemberLine { peer_urls: &new.peer_urls, ..line(new) });
+        }
+    }

@@ -6,10 +6,11 @@ use super::words;
 use crate::logging::lines::{self, Compacted, SlowApply};
 use crate::metrics::Metrics;
 use mvcc::{EventBatch, EventKind, Image, SweepProgress};
+use proto::errors::ClientError;
 use proto::etcdserverpb::TxnResponse;
 use proto::etcdserverpb::response_op::Response;
 use proto::raftpb::{Entry, EntryType};
-use state::{Effect, Outcome, Version};
+use state::{ApplyError, Effect, Outcome, Version};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,9 +51,13 @@ impl node::Observer for Ledger {
         self.count_leases(&applied.effects);
         let is_request = entry.entry_type == EntryType::EntryNormal as i32 && !entry.data.is_empty();
         let Some(outcome) = applied.outcome.as_ref().filter(|_| is_request) else { return };
-        self.metrics.applies.observe(words::op_of(&entry.data), outcome.is_ok(), took);
+        let refused = outcome.as_ref().err().filter(|error| !is_success(error));
+        self.metrics.applies.observe(words::op_of(&entry.data), refused.is_none(), took);
         if let Ok(outcome) = outcome {
             self.count_operations(outcome);
+        }
+        if let Some(error) = refused {
+            lines::failed_to_apply(took, &words::of_entry(&entry.data), &error.to_string());
         }
         if took > self.slow {
             self.metrics.slow_apply.inc();
@@ -90,6 +95,11 @@ impl node::Observer for Ledger {
     fn migrated(&mut self, version: Version) {
         lines::storage_version_updated(&version.to_string());
     }
+}
+
+/// A second compaction at the same revision is none that failed.
+fn is_success(error: &ApplyError) -> bool {
+    matches!(error, ApplyError::Client(ClientError::Compacted))
 }
 
 impl Ledger {

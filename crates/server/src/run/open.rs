@@ -5,10 +5,11 @@ use super::metered_disk::MeteredDisk;
 use super::options;
 use super::serve::ServeError;
 use crate::config::Config;
+use crate::logging::lines::ElectionTimeout;
 use crate::logging::{self, lines};
 use crate::metrics::Metrics;
 use disk::Disk;
-use node::boot::{BootError, Booted, Note};
+use node::boot::{BootError, BootOptions, Booted, Note};
 use state::quota::Quota;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +29,9 @@ pub struct Opened {
 pub fn open(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Result<Opened, ServeError> {
     let db = config.data_dir.join("member").join("snap").join("db");
     let disk = MeteredDisk::new(metrics.clone(), config.wal_path(), db.clone());
+    lines::bootstrapping_cluster();
     let options = options::boot_options(config, disk.clone())?;
+    lines::bootstrapping_storage();
     let began = Instant::now();
     let mut told = false;
     let booted = loop {
@@ -47,22 +50,39 @@ pub fn open(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Result<Ope
     lines::opened_backend(&db, disk.opened_db());
     booted.notes.iter().for_each(tell);
     describe(config, &booted);
+    tell_ticks(&options, &booted);
     Ok(Opened { booted, disk })
 }
 
 fn describe(config: &Config, booted: &Booted) {
     let (member, cluster) = (booted.member_id, booted.cluster_id);
+    let view = booted.reader.view();
     if booted.fresh {
         lines::starting_local_member(member, cluster);
     } else {
         lines::restarting_local_member(member, cluster, booted.node.status().committed);
     }
-    let view = booted.reader.view();
+    lines::bootstrapped();
     lines::kvstore_restored(view.kv().revision());
     lines::quota(config.quota_backend_bytes, Quota::from_flag(config.quota_backend_bytes).bytes());
     let cluster_version = view.versions().cluster.map(|version| version.to_string());
     let version = options::version(config.compat_version).to_string();
     lines::starting_etcd_server(member, &version, cluster_version.as_deref().unwrap_or("to_be_decided"));
+}
+
+/// A lone member campaigns at once; others hasten their first election where they are told to.
+fn tell_ticks(options: &BootOptions, booted: &Booted) {
+    let members = match (booted.fresh, &options.join) {
+        (true, Some(existing)) => existing.members.len(),
+        (true, None) => options.founding().map_or(0, |founding| founding.members.len()),
+        (false, _) => booted.reader.view().members().len(),
+    };
+    let timeout = ElectionTimeout { ticks: options.node.election_ticks(), tick: options.node.heartbeat };
+    if members == 1 || options.force_new_cluster {
+        lines::single_node_ticks(booted.member_id, timeout);
+    } else {
+        lines::cluster_ticks(options.node.initial_election_tick_advance, timeout);
+    }
 }
 
 fn tell(note: &Note) {

@@ -132,6 +132,7 @@ async fn run(
     config.listen_peer_urls.iter().for_each(|url| lines::serving_peers(&url.authority));
     accept(Listener::Metrics, listeners.metrics)?;
     config.listen_metrics_urls.iter().for_each(|url| lines::serving_metrics(&url.authority));
+    tell_purging(config);
     let mut phase = member.phase.clone();
     let ready = tokio::select! {
         ready = phase.wait_for(|phase| *phase != Phase::Starting) => ready.is_ok_and(|phase| *phase == Phase::Ready),
@@ -170,6 +171,16 @@ async fn run(
 fn tell_removed() {
     logging::warn("server error", &[("error", BootError::Removed.to_string().into())]);
     logging::warn("data-dir used by this member must be removed", &[]);
+/// Databases received with snapshots go once they are of no use, however many are kept of the others.
+fn tell_purging(config: &Config) {
+    let (snap, interval) = (config.data_dir.join("member").join("snap"), node::Config::default().purge_interval);
+    for (dir, suffix, max) in [(snap, "snap", config.max_snapshots), (config.wal_path(), "wal", config.max_wals)] {
+        if max > 0 {
+            lines::purging(&dir, suffix, max, interval);
+        }
+    }
+}
+
 }
 
 fn accept_all(

@@ -3,9 +3,11 @@
 //! Only lines that this build writes have a function here. Each says what happened; whether it is logged at all is the
 //! level's business.
 
+mod bootstrap;
 mod running;
 mod starting;
 
+pub use bootstrap::*;
 pub use running::*;
 pub use starting::*;
 

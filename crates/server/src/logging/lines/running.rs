@@ -32,6 +32,13 @@ pub fn apply_took_too_long(slow: &SlowApply<'_>) {
     warn("apply request took too long", &fields);
 }
 
+/// A request was refused while it was applied. `request` is without its values.
+#[track_caller]
+pub fn failed_to_apply(took: Duration, request: &str, error: &str) {
+    let fields = [("took", took.into()), ("request", request.into()), ("response", "".into()), ("error", error.into())];
+    warn("failed to apply request", &fields);
+}
+
 /// One unary request, for [`request_stats`]. Counts and sizes are -1 where they are not known.
 pub struct RequestStats<'a> {
     pub start: &'a str,
@@ -192,6 +199,24 @@ pub fn removed_member(line: &MemberLine<'_>) {
         ("removed-remote-peer-is-learner", line.is_learner.into()),
     ];
     info("removed member", &fields);
+}
+
+/// A learner has become a voter; etcd names it no further.
+#[track_caller]
+pub fn promoted_member(line: &MemberLine<'_>) {
+    info("promote member", &[("cluster-id", Value::id(line.cluster)), ("local-member-id", Value::id(line.local))]);
+}
+
+/// A member has other peer URLs.
+#[track_caller]
+pub fn updated_member(line: &MemberLine<'_>) {
+    let fields = [
+        ("cluster-id", Value::id(line.cluster)),
+        ("local-member-id", Value::id(line.local)),
+        ("updated-remote-peer-id", Value::id(line.member)),
+        ("updated-remote-peer-urls", line.peer_urls.into()),
+    ];
+    info("updated member", &fields);
 }
 
 /// A raft snapshot was made and is on disk.

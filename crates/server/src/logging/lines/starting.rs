@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::path;
+use super::{human_bytes, path};
 use crate::config::{AutoCompaction, Config, Discovery, Gate, LogLevel, Url, go_arch};
 use crate::logging::{Field, Value, enabled, error, info};
 
@@ -179,10 +179,11 @@ pub fn kvstore_restored(revision: i64) {
 /// The quota that holds: the default, the given one, or none.
 #[track_caller]
 pub fn quota(given: i64, effective_bytes: u64) {
+    let size = [("quota-size-bytes", effective_bytes.into()), ("quota-size", human_bytes(effective_bytes).into())];
     match given {
-        0 => info("enabled backend quota with default value", &[("quota-size-bytes", effective_bytes.into())]),
+        0 => info("enabled backend quota with default value", &size),
         i64::MIN..0 => info("disabled backend quota", &[("quota-size-bytes", given.into())]),
-        _ => info("enabled backend quota", &[("quota-size-bytes", effective_bytes.into())]),
+        _ => info("enabled backend quota", &size),
     }
 }
 
@@ -240,10 +241,8 @@ pub fn serving_clients(traffic: &str, address: &str) {
 #[track_caller]
 pub fn published(config: &Config, member: u64, cluster: u64, timeout: Duration) {
     let urls: Vec<String> = config.advertise_client_urls.iter().map(ToString::to_string).collect();
-    let list = Value::from(urls);
-    let mut json = String::new();
-    list.render(&mut json);
-    let attributes = format!("{{Name:{} ClientURLs:{json}}}", config.name);
+    // As Go prints the structure.
+    let attributes = format!("{{Name:{} ClientURLs:[{}]}}", config.name, urls.join(" "));
     info(
         "published local member to cluster through raft",
         &[
