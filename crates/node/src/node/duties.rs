@@ -188,6 +188,12 @@ impl Node {
     }
 
     fn start_transfer(&mut self, ticket: Option<Ticket>, target: u64, now: Duration) {
+        tracing::info!(
+            "local-member-id" = %format_args!("{:x}", self.id),
+            "current-leader-member-id" = %format_args!("{:x}", self.leader),
+            "transferee-member-id" = %format_args!("{target:x}"),
+            "leadership transfer starting"
+        );
         self.propose_batch();
         self.core.transfer_leader(target);
         self.transfers.push(Transfer { ticket, target, deadline: now + self.config.request_timeout() });
@@ -197,6 +203,14 @@ impl Node {
     pub(super) fn finish_transfers(&mut self) {
         let leader = self.leader;
         let done: Vec<Transfer> = self.transfers.extract_if(.., |transfer| transfer.target == leader).collect();
+        if !done.is_empty() {
+            tracing::info!(
+                "local-member-id" = %format_args!("{:x}", self.id),
+                "old-leader-member-id" = %format_args!("{:x}", self.id),
+                "new-leader-member-id" = %format_args!("{leader:x}"),
+                "leadership transfer finished"
+            );
+        }
         for ticket in done.into_iter().filter_map(|transfer| transfer.ticket) {
             self.reply(ticket, Outcome::LeaderMoved);
         }
@@ -217,11 +231,19 @@ impl Node {
         }
         self.stopping = Some(Stopping::HandingOver);
         let others = self.members.iter().filter(|m| m.id != self.id && !m.is_learner).map(|m| m.id);
-        if self.is_leader()
-            && let Some(target) = self.peers.longest_connected(others)
-        {
-            self.start_transfer(None, target, now);
-        }
+        let skipped = match (self.is_leader(), others.clone().next()) {
+            (false, _) => "skipped leadership transfer; local server is not leader",
+            (true, None) => "skipped leadership transfer for single voting member cluster",
+            (true, Some(_)) => match self.peers.longest_connected(others) {
+                Some(target) => return self.start_transfer(None, target, now),
+                None => "skipped leadership transfer; no other voter is connected",
+            },
+        };
+        tracing::info!(
+            "local-member-id" = %format_args!("{:x}", self.id),
+            "current-leader-member-id" = %format_args!("{:x}", self.leader),
+            "{skipped}"
+        );
     }
 
     /// The next step of stopping, where the last one is done.
