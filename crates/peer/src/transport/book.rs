@@ -9,7 +9,7 @@ use proto::raftpb::{Message, MessageType};
 use state::Version;
 use tokio::task::JoinSet;
 
-use super::{PeerStatus, Peers, Shared};
+use super::{FAREWELL, PeerStatus, Peers, Shared};
 use crate::config::Limits;
 use crate::fetch::Fetcher;
 use crate::host::SnapshotSource;
@@ -54,8 +54,12 @@ impl Shared {
         };
         // Without the lock, because the host hears of changes and may ask about peers.
         for peer in gone {
-            peer.stop();
             tracing::info!("removed-remote-peer-id" = %format!("{:x}", peer.id), "stopped remote peer");
+            // What was sent to it last, its own removal most often, is on its way once its streams have had a turn.
+            tokio::spawn(async move {
+                tokio::time::sleep(FAREWELL).await;
+                peer.stop();
+            });
         }
         listed.iter().for_each(Peer::become_member);
     }

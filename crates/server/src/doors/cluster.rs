@@ -48,12 +48,10 @@ pub async fn change(
     }
 }
 
-/// Sorted peer URLs; an empty list, and what is no URL of a peer, is refused.
-fn peer_urls(words: Vec<String>) -> Result<Vec<String>, ClientError> {
+/// Peer URLs in the order given; an empty list, and what is no URL of a peer, is refused.
+fn peer_urls(words: &[String]) -> Result<Vec<String>, ClientError> {
     let parsed: Result<Vec<String>, _> = words.iter().map(|word| Url::parse(word).map(|url| url.to_string())).collect();
-    let mut urls = parsed.map_err(|_| ClientError::MemberBadURLs)?;
-    urls.sort();
-    if urls.is_empty() { Err(ClientError::MemberBadURLs) } else { Ok(urls) }
+    parsed.ok().filter(|urls| !urls.is_empty()).ok_or(ClientError::MemberBadURLs)
 }
 
 fn unix_secs() -> i64 {
@@ -83,7 +81,8 @@ impl Cluster for ClusterDoor {
     async fn member_add(&self, request: Request<MemberAddRequest>) -> Result<Response<MemberAddResponse>, Status> {
         admit(&self.front, request.metadata())?;
         let MemberAddRequest { peer_urls: words, is_learner } = request.into_inner();
-        let peer_urls = peer_urls(words).map_err(status)?;
+        let mut peer_urls = peer_urls(&words).map_err(status)?;
+        peer_urls.sort();
         let id = member_id(&peer_urls, "", Some(unix_secs()));
         let member = members::Member { id, peer_urls, is_learner, ..Default::default() };
         let kind = match is_learner {
@@ -113,7 +112,9 @@ impl Cluster for ClusterDoor {
         admit(&self.front, request.metadata())?;
         let MemberUpdateRequest { id, peer_urls: words } = request.into_inner();
         // A URL that is none would make members of other releases fail.
-        let peer_urls = peer_urls(words).map_err(status)?;
+        let peer_urls = peer_urls(&words).map_err(status)?;
+        // The change says anew whether the member is a learner, and this member may not have heard of its promotion yet.
+        self.front.read_index().await.map_err(status)?;
         let is_learner = self.front.view().members().is_learner(id);
         let member = members::Member { id, peer_urls, is_learner, ..Default::default() };
         let context = ChangeContext { member, is_promote: false };

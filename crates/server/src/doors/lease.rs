@@ -1,6 +1,6 @@
 //! The Lease service.
 
-use super::admission::admit;
+use super::admission::{admit, wants_leader};
 use crate::generated::etcdserverpb::lease_server::Lease;
 use crate::metrics::{Direction, Op, StreamApi};
 use crate::run::front::{Failure, Front, status};
@@ -21,6 +21,9 @@ pub struct LeaseDoor {
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<LeaseKeepAliveResponse, Status>> + Send>>;
+
+/// Resolves where the stream is to be cut.
+type Cut = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl LeaseDoor {
     async fn ask(&self, event: impl FnOnce(u64) -> Event) -> Result<NodeOutcome, Failure> {
@@ -93,21 +96,36 @@ impl Lease for LeaseDoor {
         request: Request<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Response<Answers>, Status> {
         admit(&self.front, request.metadata())?;
-        let requests = request.into_inner();
-        let state = (self.clone(), Some(requests));
-        let answers = futures_util::stream::unfold(state, |(door, requests)| async move {
+        let wants_leader = wants_leader(request.metadata());
+        let front = self.front.clone();
+        // One for the whole stream, since requests come more often than it waits.
+        let cut: Cut = Box::pin(async move {
+            match wants_leader {
+                true => front.leaderless().await,
+                false => std::future::pending().await,
+            }
+        });
+        let state = (self.clone(), cut, Some(request.into_inner()));
+        let answers = futures_util::stream::unfold(state, |(door, mut cut, requests)| async move {
             let mut requests = requests?;
             let request = tokio::select! {
                 request = requests.message() => request.map_err(|status| door.broken(status)),
                 () = door.front.stopped() => Err(status(ClientError::Stopped)),
+                () = &mut cut => Err(status(ClientError::NoLeader)),
             };
             match request {
-                Ok(Some(request)) => match door.front.unless_stopped(door.keep_alive(request.id)).await {
-                    Ok(answer) => Some((Ok(answer), (door, Some(requests)))),
-                    Err(failure) => Some((Err(failure.into()), (door, None))),
-                },
+                Ok(Some(request)) => {
+                    let answer = tokio::select! {
+                        answer = door.front.unless_stopped(door.keep_alive(request.id)) => answer,
+                        () = &mut cut => Err(ClientError::NoLeader.into()),
+                    };
+                    match answer {
+                        Ok(answer) => Some((Ok(answer), (door, cut, Some(requests)))),
+                        Err(failure) => Some((Err(failure.into()), (door, cut, None))),
+                    }
+                }
                 Ok(None) => None,
-                Err(status) => Some((Err(status), (door, None))),
+                Err(status) => Some((Err(status), (door, cut, None))),
             }
         });
         Ok(Response::new(Box::pin(answers)))

@@ -2,7 +2,7 @@
 
 use super::admission::{admit, wants_leader};
 use crate::metrics::{Direction, Metrics, StreamApi};
-use crate::run::front::{Front, status};
+use crate::run::front::{Front, LEADERLESS_TIMEOUTS_MAX, status};
 use crate::run::watching::WatchStream;
 use mvcc::watch::{Output, OutputKind};
 use proto::errors::ClientError;
@@ -18,8 +18,6 @@ use tonic::codec::{Codec, EncodeBuf, Encoder};
 use tonic::server::{Grpc, StreamingService};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-/// Election timeouts without a leader after which a stream that asked for one is cut.
-const LEADERLESS_TIMEOUTS_MAX: u32 = 3;
 
 /// The door for watches.
 #[derive(Clone)]

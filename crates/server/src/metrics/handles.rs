@@ -54,6 +54,8 @@ handles! {
     counters {
         // Server and consensus.
         leader_changes_seen = "etcd_server_leader_changes_seen_total", "Changes of the known leader to another member.";
+        heartbeat_send_failures = "etcd_server_heartbeat_send_failures_total", "Heartbeats that the leader sent late.";
+        learner_promotions = "etcd_server_learner_promote_successes", "Promotions that this leader carried out.";
         proposals_failed = "etcd_server_proposals_failed_total", "Proposals that raft refused or that timed out.";
         slow_apply = "etcd_server_slow_apply_total", "Applied requests and local reads that took too long.";
         slow_read_indexes = "etcd_server_slow_read_indexes_total", "Read indexes that came too late or timed out.";

@@ -1,4 +1,5 @@
-//! What the peer protocol moves: series by peer, made when the peer is first heard of (facts: observability, 1.2).
+//! What the peer protocol moves: series by peer, made when the peer is first heard of (facts: observability, 1.2); and why
+//! learners were not promoted.
 
 use super::Page;
 use super::buckets::{Buckets, E2, E7};
@@ -52,6 +53,7 @@ families! { Family {
     SnapshotSendFailed = "etcd_network_snapshot_send_failures", Kind::Counter, "To", "Snapshots that were not sent.";
     SnapshotReceived = "etcd_network_snapshot_receive_success", Kind::Counter, "From", "Snapshots received.";
     SnapshotReceiving = "etcd_network_snapshot_receive_inflights_total", Kind::Gauge, "From", "Snapshots being received.";
+    PromotionFailed = "etcd_server_learner_promote_failures", Kind::Counter, "Reason", "Promotions that this leader refused.";
     SnapshotReceiveFailed = "etcd_network_snapshot_receive_failures", Kind::Counter, "From", "Snapshots that were not received.";
 } }
 
@@ -85,13 +87,20 @@ impl Peers {
         Counting(self.0.clone())
     }
 
+    /// This member, as the leader, has not carried out a promotion.
+    pub fn promotion_failed(&self, reason: &str) {
+        lock(&self.0).add(Family::PromotionFailed, reason.to_owned(), 1);
+    }
+
     pub(super) fn render(&self, page: &mut Page) {
         let series = lock(&self.0);
         let local = format!("{},", label("Local", &series.local));
         for (family, name, kind, by, help) in Family::ALL {
             let both = if *by == "Remote" { local.as_str() } else { "" };
             page.family(name, help, *kind, |out| {
-                for ((_, value), n) in series.plain.range((*family, String::new())..).take_while(|((f, _), _)| f == family) {
+                for ((_, value), n) in
+                    series.plain.range((*family, String::new())..).take_while(|((f, _), _)| f == family)
+                {
                     text::sample(out, name, &format!("{both}{}", label(by, value)), *n as f64);
                 }
             });

@@ -37,6 +37,7 @@ gauges! {
     has_leader = "etcd_server_has_leader", "Whether the member knows a leader.";
     is_leader = "etcd_server_is_leader", "Whether the member is the leader.";
     is_learner = "etcd_server_is_learner", "Whether the member is a learner.";
+    installing_snapshots = "etcd_server_snapshot_apply_in_progress_total", "Whether a received snapshot is being installed.";
     proposals_committed = "etcd_server_proposals_committed_total", "Raft index committed.";
     proposals_applied = "etcd_server_proposals_applied_total", "Raft index applied.";
     proposals_pending = "etcd_server_proposals_pending", "Proposals that wait for their result.";

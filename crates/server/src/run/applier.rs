@@ -81,7 +81,10 @@ pub fn apply(mut applier: Applier, queue: Receiver<ToApplier>, mut ends: Ends) {
         }
         stopping |= matches!(message, Some(ToApplier::Stop));
         let now = ends.clock.now();
+        let installs = matches!(&message, Some(ToApplier::Batch(batch)) if batch.snapshot.is_some());
+        ends.figures.set_installing(installs);
         let mut output = handle(&mut applier, message, now);
+        ends.figures.set_installing(false);
         pass_on(&mut output, &mut ends, &mut jobs_open);
         if applier.next_wakeup() <= now.monotonic && !stopping {
             let mut output = applier.wake(now).unwrap_or_else(|failure| fatal("failed to keep the backend", &failure));
@@ -138,7 +141,8 @@ fn pass_on(output: &mut Output, ends: &mut Ends, jobs_open: &mut usize) {
         match ready.to {
             SnapshotTo::Client(ticket) => ends.waiters.deliver([(ticket, Reply::Snapshot(ready.source))]),
             SnapshotTo::Peer(message) => {
-                ends.transport.send_snapshot(*message, Box::new(Source(ready.source.stream())));
+                let source = Source::new(&ready.source, &ends.figures.pins);
+                ends.transport.send_snapshot(*message, Box::new(source));
             }
         }
     }
@@ -190,7 +194,6 @@ fn tell_members(ends: &mut Ends) {
     for member in before.iter().filter(|member| now.get(member.id).is_none()) {
         lines::removed_member(&MemberLine { peer_urls: &member.peer_urls, ..line(member) });
     }
-}
     for (old, new) in now.iter().filter_map(|new| Some((before.get(new.id)?, new))) {
         if old.is_learner && !new.is_learner {
             lines::promoted_member(&line(new));
@@ -199,3 +202,4 @@ fn tell_members(ends: &mut Ends) {
             lines::updated_member(&MemberLine { peer_urls: &new.peer_urls, ..line(new) });
         }
     }
+}

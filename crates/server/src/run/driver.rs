@@ -4,6 +4,7 @@ use super::applier::ToApplier;
 use super::clock::Clock;
 use super::guard::fatal;
 use super::inbox::{Inbox, Outbox};
+use super::pulse::Pulse;
 use super::waiters::{Reply, Waiters};
 use crate::metrics::Metrics;
 use ::peer::Transport;
@@ -11,6 +12,7 @@ use node::{Action, Batch, Event, Node, Role, Status, Ticket, VersionReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Events taken as one batch at most, so that a flood does not starve the clock.
@@ -50,6 +52,7 @@ pub struct Ends {
     pub inbox: Inbox,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
+    pub heartbeat: Duration,
 }
 
 impl StatusBoard {
@@ -76,7 +79,7 @@ impl StatusBoard {
 /// Runs until the node has stopped or everyone who could tell it something is gone. Who still waits for an answer then is let
 /// go.
 pub fn drive(mut node: Node, inbox: Outbox, ends: Ends) {
-    let mut tally = Tally { last: node.status(), leader: 0 };
+    let mut tally = Tally { last: node.status(), leader: 0, pulse: Pulse::new(ends.heartbeat) };
     // What the start has left to do does not wait for the first tick.
     node.flush(ends.clock.now());
     while !carry_out_all(&mut node, &ends, &mut tally) {
@@ -107,7 +110,10 @@ fn carry_out_all(node: &mut Node, ends: &Ends, tally: &mut Tally) -> bool {
         match action {
             Action::Stopped { removed } => stopped = Some(removed),
             Action::Failed(why) => fatal("the member cannot go on", &why),
-            action => carry_out(action, ends, &mut replies),
+            action => {
+                tally.watch(&action, ends);
+                carry_out(action, ends, &mut replies);
+            }
         }
     }
     if !replies.is_empty() {
@@ -153,9 +159,21 @@ struct Tally {
     last: Status,
     /// The last leader known, 0 before the first.
     leader: u64,
+    pulse: Pulse,
 }
 
 impl Tally {
+    fn watch(&mut self, action: &Action, ends: &Ends) {
+        match action {
+            Action::Send(messages) => {
+                let late = self.pulse.leave(messages, ends.clock.now().monotonic);
+                ends.metrics.heartbeat_send_failures.add(late);
+            }
+            Action::RoleChanged { .. } => self.pulse.restart(),
+            _ => {}
+        }
+    }
+
     fn count(&mut self, status: Status, metrics: &Metrics) {
         let last = std::mem::replace(&mut self.last, status);
         for (counter, now, before) in [

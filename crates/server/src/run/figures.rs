@@ -3,7 +3,7 @@
 use super::pins::Pins;
 use mvcc::{EventBatch, EventKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// What no view and no status tells.
 #[derive(Default)]
@@ -13,6 +13,7 @@ pub struct Figures {
     /// When the last compaction was swept, in seconds since 1970; 0 before.
     compaction_last: AtomicI64,
     defragmenting: AtomicI64,
+    installing: AtomicBool,
     pub pins: Arc<Pins>,
 }
 
@@ -49,6 +50,15 @@ impl Figures {
     pub fn defragmenting(&self) -> Defragmenting<'_> {
         self.defragmenting.fetch_add(1, Ordering::Relaxed);
         Defragmenting(self)
+    }
+
+    /// Says whether a received snapshot is being installed.
+    pub fn set_installing(&self, installing: bool) {
+        self.installing.store(installing, Ordering::Relaxed);
+    }
+
+    pub fn is_installing(&self) -> bool {
+        self.installing.load(Ordering::Relaxed)
     }
 
     pub fn is_defragmenting(&self) -> bool {

@@ -62,6 +62,8 @@ pub struct Limits {
     pub slow_call: Duration,
 }
 
+/// Election timeouts without a leader after which streams that want one are cut.
+pub const LEADERLESS_TIMEOUTS_MAX: u32 = 3;
 /// What a connection to another member may take beside an election timeout.
 const DIAL_MARGIN: Duration = Duration::from_secs(1);
 /// Added to the largest request for what stands around it.
@@ -118,6 +120,19 @@ impl Front {
     /// Resolves when the process is asked to end: streams end then.
     pub async fn stopped(&self) {
         drop(self.stop.clone().wait_for(|stop| *stop).await);
+    }
+
+    /// Resolves once no leader has been known for so long that streams which want one are cut.
+    pub async fn leaderless(&self) {
+        let mut leader = self.shared.leader.clone();
+        let patience = self.shared.limits.election_timeout * LEADERLESS_TIMEOUTS_MAX;
+        // It errs where the driver has ended, and then nothing is decided here any more.
+        while leader.wait_for(|leader| *leader == 0).await.is_ok() {
+            if tokio::time::timeout(patience, leader.wait_for(|leader| *leader != 0)).await.is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Whether the process is asked to end.

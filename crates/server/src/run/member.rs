@@ -62,7 +62,6 @@ impl Member {
             peer_urls: config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect(),
             election_timeout: config.election_timeout,
             inbox: inbox.clone(),
-            phase: phase.clone(),
             metrics: metrics.clone(),
         });
         let Booted { node, log_writer, mut applier, purger, reader, ids, member_id, cluster_id, .. } = booted;
@@ -95,6 +94,7 @@ impl Member {
             inbox: inbox.clone(),
             metrics: metrics.clone(),
             clock,
+            heartbeat: config.heartbeat_interval,
         };
         let applier_ends = applier::Ends {
             inbox: inbox.clone(),

@@ -24,6 +24,7 @@ mod options;
 pub mod peers;
 pub mod pings;
 pub mod pins;
+mod pulse;
 mod serve;
 mod served;
 mod site;

@@ -152,6 +152,9 @@ async fn run(
         lines::grpc_status("", "SERVING", "started to serve");
         notify::ready();
         config.listen_client_urls.iter().for_each(|url| lines::serving_clients("grpc+http", &url.authority));
+    } else {
+        // Removed before it was ready: as where it finds that out from its log.
+        notify::ready();
     }
     tokio::spawn(oversee_pins(member.shared.figures.pins.clone()));
     let ended = tokio::select! {
@@ -168,9 +171,6 @@ async fn run(
     Ok(ended)
 }
 
-fn tell_removed() {
-    logging::warn("server error", &[("error", BootError::Removed.to_string().into())]);
-    logging::warn("data-dir used by this member must be removed", &[]);
 /// Databases received with snapshots go once they are of no use, however many are kept of the others.
 fn tell_purging(config: &Config) {
     let (snap, interval) = (config.data_dir.join("member").join("snap"), node::Config::default().purge_interval);
@@ -181,6 +181,9 @@ fn tell_purging(config: &Config) {
     }
 }
 
+fn tell_removed() {
+    logging::warn("server error", &[("error", BootError::Removed.to_string().into())]);
+    logging::warn("data-dir used by this member must be removed", &[]);
 }
 
 fn accept_all(

@@ -81,6 +81,7 @@ impl Site {
             has_leader: Some(i64::from(node.leader != 0)),
             is_leader: Some(i64::from(node.role == Role::Leader)),
             is_learner: Some(i64::from(view.members().is_learner(shared.member_id))),
+            installing_snapshots: Some(i64::from(shared.figures.is_installing())),
             proposals_committed: Some(node.committed as i64),
             proposals_applied: Some(view.applied_entry().index as i64),
             proposals_pending: Some(node.proposals_pending as i64),

@@ -1,21 +1,24 @@
 //! The member as its peers see it.
 
-use super::super::driver::Phase;
 use super::super::front::{Failure, Front};
 use super::super::inbox::{Inbox, Post};
 use super::super::waiters::Reply;
-use super::promotion;
 use super::snapshots::Place;
+use super::{leases, promotion};
 use crate::doors::on_reader_thread;
 use ::peer::{Answer, HashKv, HashKvError, LeaseError, PromoteError, SnapshotSink, Versions};
-use node::{Event, LeaseTime, Outcome as NodeOutcome, Ticket};
+use node::{Event, Outcome as NodeOutcome, Ticket};
 use proto::errors::ClientError;
-use proto::etcdserverpb::{LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, Member};
+use proto::etcdserverpb::{LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, Member, ResponseHeader};
 use proto::raftpb::Message;
 use state::{StateReader, Version};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::watch;
+use std::time::Duration;
+
+/// So long a member goes on that was told of its removal: the removal itself may be on its way, and somebody wait for it here.
+const REMOVED_LINGER: Duration = Duration::from_secs(1);
 
 /// What stands behind the peer protocol.
 pub struct Host {
@@ -24,8 +27,8 @@ pub struct Host {
     pub inbox: Inbox,
     pub reader: StateReader,
     pub version: Version,
-    pub phase: watch::Sender<Phase>,
     pub place: Place,
+    pub told_removed: AtomicBool,
 }
 
 impl Host {
@@ -56,7 +59,13 @@ impl ::peer::Host for Host {
     }
 
     fn removed_self(&self) {
-        self.phase.send_replace(Phase::Stopped { removed: true });
+        if !self.told_removed.swap(true, Ordering::Relaxed) {
+            let inbox = self.inbox.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(REMOVED_LINGER).await;
+                inbox.answer(Event::ToldRemoved);
+            });
+        }
     }
 
     fn is_removed(&self, id: u64) -> bool {
@@ -117,7 +126,11 @@ impl ::peer::Host for Host {
             let front = front.map_err(LeaseError::Failed)?;
             let LeaseTimeToLiveRequest { id, keys } = request;
             match ask(&front, |ticket| Event::LeaseTimeToLive { ticket, lease: id }).await? {
-                NodeOutcome::LeaseTimeLeft(Some(time)) => Ok(time_left(&front, id, time, keys)),
+                NodeOutcome::LeaseTimeLeft(Some(time)) => {
+                    // There, but empty: whoever asked puts in its own.
+                    let header = Some(ResponseHeader::default());
+                    Ok(LeaseTimeToLiveResponse { header, ..leases::time_left(&front, id, time, keys) })
+                }
                 NodeOutcome::LeaseTimeLeft(None) => Err(LeaseError::NotFound),
                 NodeOutcome::AskLeader { .. } => Err(LeaseError::NotPrimary),
                 _ => Err(LeaseError::Failed(Failure::wrong_reply().to_string())),
@@ -167,20 +180,5 @@ async fn ask(front: &Front, event: impl FnOnce(Ticket) -> Event) -> Result<NodeO
         Ok(_) => Err(LeaseError::Failed(Failure::wrong_reply().to_string())),
         Err(error) if is_timeout(error) => Err(LeaseError::TimedOut),
         Err(error) => Err(LeaseError::Failed(error.text().to_owned())),
-    }
-}
-
-/// What the leader says of a lease. The header's fields are this member's; whoever hands it on puts in its own.
-pub fn time_left(front: &Front, id: i64, time: LeaseTime, keys: bool) -> LeaseTimeToLiveResponse {
-    let view = front.view();
-    LeaseTimeToLiveResponse {
-        header: Some(front.header(&view, view.kv().revision())),
-        id,
-        ttl: time.left_secs,
-        granted_ttl: time.granted_secs,
-        keys: match view.leases().get(id) {
-            Some(lease) if keys => lease.keys.iter().cloned().collect(),
-            _ => Vec::new(),
-        },
     }
 }

@@ -20,9 +20,26 @@ pub fn time_until(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// The peer URLs of the leader, once there is one; none while it is this member itself. Errs with `NoLeader` where there is
-/// none in time.
-pub async fn urls(front: &Front, deadline: Instant) -> Result<Vec<String>, Failure> {
+/// The leader and its peer URLs.
+pub struct Leader {
+    id: u64,
+    pub urls: Vec<String>,
+}
+
+impl Leader {
+    /// What becomes of a call to it; `None` once another leads: one that hangs must not hold up what its successor can do.
+    pub async fn answer<T>(&self, front: &Front, call: impl Future<Output = T>) -> Option<T> {
+        let mut leader = front.shared.leader.clone();
+        tokio::select! {
+            answer = call => Some(answer),
+            Ok(_) = leader.wait_for(|leader| *leader != 0 && *leader != self.id) => None,
+        }
+    }
+}
+
+/// The leader, once there is one; without URLs while it is this member itself. Errs with `NoLeader` where there is none in
+/// time.
+pub async fn find(front: &Front, deadline: Instant) -> Result<Leader, Failure> {
     let mut leader = front.shared.leader.clone();
     let known = tokio::time::timeout_at(deadline, leader.wait_for(|leader| *leader != 0)).await;
     let id = match known {
@@ -32,9 +49,9 @@ pub async fn urls(front: &Front, deadline: Instant) -> Result<Vec<String>, Failu
         Err(_) => return Err(ClientError::NoLeader.into()),
     };
     if id == front.shared.member_id {
-        return Ok(Vec::new());
+        return Ok(Leader { id, urls: Vec::new() });
     }
-    Ok(urls_of(&front.view().members().to_proto(), id))
+    Ok(Leader { id, urls: urls_of(&front.view().members().to_proto(), id) })
 }
 
 /// Waits a little before the next round; errs with `late` where there is no time for it.

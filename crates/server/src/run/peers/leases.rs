@@ -1,13 +1,12 @@
 //! Calls about one lease: answered here by the leader, handed on to it by everyone else (facts: errors, 9; peer-protocol, 4).
 
-use super::host::time_left;
 use super::leader;
 use crate::run::front::{Failure, Front};
 use crate::run::waiters::Reply;
 use ::peer::{LeaseError, Refusal};
-use node::{Event, Outcome, Ticket};
+use node::{Event, LeaseTime, Outcome, Ticket};
 use proto::errors::ClientError;
-use proto::etcdserverpb::{LeaseTimeToLiveRequest, LeaseTimeToLiveResponse};
+use proto::etcdserverpb::{LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, ResponseHeader};
 
 /// Renews a lease: the seconds it has again; `None` where there is no such lease.
 pub async fn renew(front: &Front, id: i64) -> Result<Option<i64>, Failure> {
@@ -23,11 +22,14 @@ pub async fn renew(front: &Front, id: i64) -> Result<Option<i64>, Failure> {
             Outcome::AskLeader { .. } => {}
             _ => return Err(Failure::wrong_reply()),
         }
-        for url in leader::urls(front, deadline).await? {
-            match front.fetcher().lease_renew(&url, id, leader::time_until(deadline)).await {
-                Ok(ttl) => return Ok(Some(ttl)),
-                Err(Refusal::Refused(LeaseError::NotFound)) => return Ok(None),
-                Err(failure) => leader::tell_failure("failed to renew a lease at the leader", &url, &failure),
+        let leader = leader::find(front, deadline).await?;
+        for url in &leader.urls {
+            let call = front.fetcher().lease_renew(url, id, leader::time_until(deadline));
+            match leader.answer(front, call).await {
+                Some(Ok(ttl)) => return Ok(Some(ttl)),
+                Some(Err(Refusal::Refused(LeaseError::NotFound))) => return Ok(None),
+                Some(Err(failure)) => leader::tell_failure("failed to renew a lease at the leader", url, &failure),
+                None => break,
             }
         }
         leader::pause(deadline, ClientError::Timeout).await?;
@@ -44,18 +46,35 @@ pub async fn time_to_live(front: &Front, id: i64, keys: bool) -> Result<Option<L
             _ => return Err(Failure::wrong_reply()),
         }
         let request = LeaseTimeToLiveRequest { id, keys };
-        for url in leader::urls(front, deadline).await? {
-            match front.fetcher().lease_time_to_live(&url, request, leader::time_until(deadline)).await {
-                Ok(mut answer) => {
-                    front.sign(&mut answer.header);
-                    return Ok(Some(answer));
-                }
-                Err(Refusal::Refused(LeaseError::NotFound)) => return Ok(None),
-                Err(failure) => leader::tell_failure("failed to ask the leader for a lease", &url, &failure),
+        let leader = leader::find(front, deadline).await?;
+        for url in &leader.urls {
+            let call = front.fetcher().lease_time_to_live(url, request, leader::time_until(deadline));
+            match leader.answer(front, call).await {
+                Some(Ok(answer)) => return Ok(Some(LeaseTimeToLiveResponse { header: header(front), ..answer })),
+                Some(Err(Refusal::Refused(LeaseError::NotFound))) => return Ok(None),
+                Some(Err(failure)) => leader::tell_failure("failed to ask the leader for a lease", url, &failure),
+                None => break,
             }
         }
         leader::pause(deadline, ClientError::Timeout).await?;
     }
+}
+
+/// What this member, as the leader, says of a lease.
+pub fn time_left(front: &Front, id: i64, time: LeaseTime, keys: bool) -> LeaseTimeToLiveResponse {
+    let view = front.view();
+    let keys = match view.leases().get(id) {
+        Some(lease) if keys => lease.keys.iter().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let (ttl, granted_ttl) = (time.left_secs, time.granted_secs);
+    LeaseTimeToLiveResponse { header: Some(front.header(&view, view.kv().revision())), id, ttl, granted_ttl, keys }
+}
+
+/// The header of an answer that says what another member knows: this one's, as everywhere.
+fn header(front: &Front) -> Option<ResponseHeader> {
+    let view = front.view();
+    Some(front.header(&view, view.kv().revision()))
 }
 
 async fn ask(front: &Front, event: impl FnOnce(Ticket) -> Event) -> Result<Outcome, Failure> {

@@ -12,7 +12,6 @@ mod snapshots;
 
 pub use joining::meet;
 
-use super::driver::Phase;
 use super::front::Front;
 use super::inbox::Inbox;
 use super::sockets::{Accepted, Listening};
@@ -26,10 +25,11 @@ use proto::etcdserverpb::Member;
 use proto::raftpb::Message;
 use state::Version;
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub use snapshots::Source;
 
@@ -46,7 +46,6 @@ pub struct Plan<'a> {
     pub peer_urls: Vec<String>,
     pub election_timeout: Duration,
     pub inbox: Inbox,
-    pub phase: watch::Sender<Phase>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -74,8 +73,8 @@ pub fn prepare(plan: Plan<'_>) -> Prepared {
         inbox: plan.inbox,
         reader: reader.clone(),
         version: plan.version,
-        phase: plan.phase,
         place: snapshots::Place::new(plan.disk, dir.clone()),
+        told_removed: AtomicBool::new(false),
     };
     let observer = plan.metrics.peers.observer(*member_id);
     let config = Config::new(identity, plan.election_timeout);

@@ -17,7 +17,7 @@ pub async fn promote(front: &Front, id: u64) -> Result<Vec<Member>, Failure> {
             Err(Failure::Client(ClientError::NotLeader)) => {}
             outcome => return outcome,
         }
-        for url in leader::urls(front, deadline).await? {
+        for url in leader::find(front, deadline).await?.urls {
             let refused = match front.fetcher().promote(&url, id, None, leader::time_until(deadline)).await {
                 Ok(members) => return Ok(members),
                 Err(Refusal::Refused(refused)) => refused,
@@ -41,5 +41,12 @@ pub async fn promote(front: &Front, id: u64) -> Result<Vec<Member>, Failure> {
 pub async fn promote_here(front: &Front, id: u64) -> Result<Vec<Member>, Failure> {
     let member = members::Member { id, ..Default::default() };
     let context = ChangeContext { member, is_promote: true };
-    Ok(cluster::change(front, ConfChangeType::ConfChangeAddNode, id, Some(context)).await?.members)
+    let promoted = cluster::change(front, ConfChangeType::ConfChangeAddNode, id, Some(context)).await;
+    let metrics = &front.shared.metrics;
+    match &promoted {
+        Ok(_) => metrics.learner_promotions.inc(),
+        Err(Failure::Client(ClientError::NotLeader)) => {}
+        Err(failure) => metrics.peers.promotion_failed(&failure.to_string()),
+    }
+    Ok(promoted?.members)
 }

@@ -1,6 +1,7 @@
 //! Databases that go out to members that are behind, and those that come in.
 
 use super::snapshot_index;
+use crate::run::pins::{Pinned, Pins};
 use ::peer::{SnapshotSink, SnapshotSource};
 use bytes::Bytes;
 use disk::Disk;
@@ -10,14 +11,37 @@ use proto::raftpb::Message;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use wal::MemberDir;
 
-/// A database, part after part. Pins its pages until it is dropped.
-pub struct Source(pub SnapshotChunks);
+/// How long a database may take to its receiver, and how many bytes more it gets for each second beyond.
+const AGE_MAX: Duration = Duration::from_secs(600);
+const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
+
+/// A database, part after part. Pins its pages until it is dropped, and for bounded time.
+pub struct Source {
+    chunks: SnapshotChunks,
+    until: Instant,
+    /// Counted among the views that are held.
+    _pin: Pinned<()>,
+}
+
+impl Source {
+    pub fn new(source: &mvcc::SnapshotSource, pins: &Arc<Pins>) -> Source {
+        let age_max = AGE_MAX + Duration::from_secs(source.len() / BYTES_PER_SECOND_MIN);
+        let pin = pins.hold((), age_max);
+        // Taken out, it is left alone by who looks for answers that lie about.
+        pin.take();
+        Source { chunks: source.stream(), until: Instant::now() + age_max, _pin: pin }
+    }
+}
 
 impl SnapshotSource for Source {
     fn next_part(&mut self) -> io::Result<Option<Bytes>> {
-        self.0.next_chunk().map_err(io::Error::other)
+        if Instant::now() > self.until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the receiver took too long"));
+        }
+        self.chunks.next_chunk().map_err(io::Error::other)
     }
 }
 
