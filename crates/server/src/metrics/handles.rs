@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Page;
-use super::buckets::{E1, E3, E4, E5, E8, E10, E11};
+use super::buckets::{E1, E2, E3, E4, E5, E8, E10, E11};
 use super::cells::{Counter, Histogram, Slab};
 use super::text::{self, Kind};
 
@@ -89,6 +89,8 @@ handles! {
         backend_defrag = "etcd_disk_backend_defrag_duration_seconds", E3, "Defragmentations of the backend.";
         backend_snapshot = "etcd_disk_backend_snapshot_duration_seconds", E4, "Life of a snapshot of the backend.";
         snap_fsync = "etcd_snap_fsync_duration_seconds", E1, "Syncs of raft snapshot files.";
+        snap_db_fsync = "etcd_snap_db_fsync_duration_seconds", E1, "Syncs of received databases.";
+        snap_db_save = "etcd_snap_db_save_total_duration_seconds", E2, "Saving a received database.";
         snap_save = "etcd_debugging_snap_save_total_duration_seconds", E1, "Saving a raft snapshot.";
         snap_marshal = "etcd_debugging_snap_save_marshalling_duration_seconds", E1, "Encoding a raft snapshot.";
         hash = "etcd_mvcc_hash_duration_seconds", E5, "Hashes of the whole backend.";

@@ -1,15 +1,16 @@
-//! The machine's disk with a stopwatch: what log and snapshot files cost, and how long the database took to open. The rooms
-//! below read no clock.
+//! The machine's disk with a stopwatch: what log and snapshot files and received databases cost, and how long the database
+//! took to open. The rooms below read no clock.
 
 use crate::logging::lines;
 use crate::metrics::Metrics;
 use disk::{Disk, File, Lock, Metadata, Open, RealDisk};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Measures files by their folder: those of the log, and raft snapshots beside the database.
+/// Measures files by their folder: those of the log; raft snapshots and databases being received beside the database.
 pub struct MeteredDisk {
     inner: RealDisk,
     metrics: Arc<Metrics>,
@@ -38,6 +39,13 @@ impl MeteredDisk {
     fn is_db(&self, path: &Path) -> bool {
         let in_folder = path.parent() == self.db.parent();
         in_folder && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("db"))
+    }
+
+    /// A database that comes with a snapshot, before it has its name ([`wal::MemberDir::receiving`]).
+    fn is_received(&self, path: &Path) -> bool {
+        let digits = path.file_name().and_then(|name| name.to_str()?.strip_prefix("tmp"));
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        path.parent() == self.db.parent() && digits.is_some_and(is_number)
     }
 
     /// How long opening the database took; the start has come so far that it is open.
@@ -79,6 +87,9 @@ impl Disk for MeteredDisk {
         Ok(match (in_log, is_snapshot) {
             (true, _) => Arc::new(LogFile { inner, metrics }),
             (false, true) => Arc::new(SnapFile { inner, metrics, opened, emptied: Mutex::new(opened) }),
+            (false, false) if self.is_received(path) => {
+                Arc::new(ReceivedFile { inner, metrics, opened, whole: AtomicBool::new(false) })
+            }
             (false, false) => inner,
         })
     }
@@ -212,6 +223,46 @@ impl Drop for SnapFile {
     }
 }
 
+/// A database being received: it is opened, written, synced once it is whole, renamed, and closed.
+struct ReceivedFile {
+    inner: Arc<dyn File>,
+    metrics: Arc<Metrics>,
+    opened: Instant,
+    whole: AtomicBool,
+}
+
+impl File for ReceivedFile {
+    pass_on!();
+
+    fn write_all_at(&self, offset: u64, buf: &[u8]) -> io::Result<()> {
+        self.inner.write_all_at(offset, buf)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.inner.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        let began = Instant::now();
+        self.inner.sync_all()?;
+        self.metrics.snap_db_fsync.observe(began.elapsed());
+        self.whole.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+}
+
+impl Drop for ReceivedFile {
+    fn drop(&mut self) {
+        if self.whole.load(Ordering::Relaxed) {
+            self.metrics.snap_db_save.observe(self.opened.elapsed());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,12 +283,24 @@ mod tests {
         let snap = disk.open(&dir.join("tmp-1.snap"), create).expect("snapshot");
         snap.set_len(0).and_then(|()| snap.write_all_at(0, b"1")).and_then(|()| snap.sync_all()).expect("snapshot");
         drop(snap);
+        let given_up = disk.open(&dir.join("tmp7"), create).expect("received");
+        given_up.write_all_at(0, b"1").expect("write");
+        drop(given_up);
+        let received = disk.open(&dir.join("tmp8"), create).expect("received");
+        received
+            .set_len(0)
+            .and_then(|()| received.write_all_at(0, b"1"))
+            .and_then(|()| received.sync_all())
+            .expect("synced");
+        drop(received);
         let page = metrics.render(&Scrape::default());
         for line in [
             "etcd_disk_wal_fsync_duration_seconds_count 1",
             "etcd_disk_wal_write_duration_seconds_count 1",
             "etcd_disk_wal_write_bytes_total 5",
             "etcd_snap_fsync_duration_seconds_count 1",
+            "etcd_snap_db_fsync_duration_seconds_count 1",
+            "etcd_snap_db_save_total_duration_seconds_count 1",
             "etcd_debugging_snap_save_marshalling_duration_seconds_count 1",
             "etcd_debugging_snap_save_total_duration_seconds_count 1",
         ] {

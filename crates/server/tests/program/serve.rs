@@ -32,6 +32,28 @@ async fn data_outlive_a_stop_and_a_crash() {
     for line in ["Initialize and start etcd server", "\"starting local member", "set initial cluster version"] {
         assert_eq!(log.matches(line).count(), 1, "{line}");
     }
+    let started = [
+        "bootstrapping cluster",
+        "bootstrapping storage",
+        "restore consistentIndex",
+        "bootstrapping raft",
+        "opened backend db",
+        "starting local member",
+        "bootstrap successfully",
+        "kvstore restored",
+        "starting etcd server",
+        "started as single-node; fast-forwarding election ticks",
+        "now serving peer/client/metrics",
+        "started to purge file",
+        "published local member to cluster through raft",
+        "ready to serve client requests",
+    ];
+    let places =
+        started.map(|line| log.find(&format!("\"msg\":\"{line}\"")).unwrap_or_else(|| panic!("no {line}: {log}")));
+    assert!(places.is_sorted(), "{places:?}");
+    let restored = log.rfind("\"restore consistentIndex\",\"index\":").expect("told at both starts");
+    assert!(!log[restored..].starts_with("\"restore consistentIndex\",\"index\":0"), "the database knows of entries");
+    assert_eq!(log.matches("\"started to purge file\"").count(), 4, "snapshots and log, at both starts");
     for line in ["restarting local member", "server has already been initialized", "closed etcd server"] {
         assert_eq!(log.matches(line).count(), 1, "{line}");
     }
@@ -45,6 +67,32 @@ async fn data_outlive_a_stop_and_a_crash() {
     assert_eq!(get(&mut kv, "a").await.kvs[0].value, "1");
     let b = get(&mut kv, "b").await;
     assert_eq!((b.kvs[0].value.as_ref(), b.header.expect("a header").revision), (b"2".as_ref(), 3));
+    server.stop();
+}
+
+/// What is refused at its turn is told; a compaction that another one went ahead of is no failure.
+#[tokio::test]
+async fn refused_requests_are_told() {
+    let scratch = Scratch::new("refused");
+    let server = Server::start(&scratch.path().join("m1.etcd"), &[]).await;
+    let mut kv = server.kv().await;
+    let unknown = PutRequest { key: "secret-free".into(), value: "secret".into(), lease: 7, ..Default::default() };
+    kv.put(unknown).await.expect_err("no such lease");
+    put(&mut kv, "a", b"1".to_vec()).await.expect("put");
+    let compact = CompactionRequest { revision: 2, physical: false };
+    kv.compact(compact.clone()).await.expect("compacted");
+    kv.compact(compact).await.expect_err("compacted already");
+    let log = server.log();
+    assert_eq!(log.matches("\"msg\":\"failed to apply request\"").count(), 1, "{log}");
+    assert!(log.contains("put:<key:\\\"secret-free\\\" value_size:6 lease:7>\",\"response\":\"\",\"error\":"), "{log}");
+    let (_, page) = http(server.port, "GET", "/metrics");
+    let counted = |op: &str, success: &str, count: u8| {
+        let series =
+            format!("etcd_server_apply_duration_seconds_count{{op=\"{op}\",success=\"{success}\",version=\"v3\"}}");
+        assert!(page.contains(&format!("{series} {count}\n")), "{series}");
+    };
+    counted("Put", "false", 1);
+    counted("Compaction", "true", 2);
     server.stop();
 }
 
