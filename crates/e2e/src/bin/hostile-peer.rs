@@ -13,10 +13,18 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// Cases that are answered otherwise, with the reason.
-const DIFFERENCES: [(&str, &str); 3] = [
+const DIFFERENCES: [(&str, &str); 11] = [
     ("a message to somebody else", "as 3.5.21 and later: 3.4 and early 3.5 take it and drop it"),
     ("a message to nobody", "as 3.5.21 and later: 3.4 and early 3.5 take it and drop it"),
     ("a hash for another cluster", "as later releases, which look at the cluster"),
+    (": GET /leases", "the methods that are allowed are told, as HTTP wants it"),
+    (": PUT /leases/internal", "the methods that are allowed are told, as HTTP wants it"),
+    ("POST /raft: a version that is none", "said, where etcd's handler panics and drops the connection"),
+    ("GET /raft/stream: a version that is none", "said, where etcd's handler panics and drops the connection"),
+    ("POST /raft/snapshot: a version that is none", "said, where etcd's handler panics and drops the connection"),
+    ("follower: a promotion of a stranger", "only the leader promotes; etcd's follower asks it"),
+    ("follower: a promotion of a voter", "only the leader promotes; etcd's follower asks it"),
+    ("follower: a time to live of nothing", "as later releases: a follower does not know"),
 ];
 
 #[tokio::main(flavor = "current_thread")]
