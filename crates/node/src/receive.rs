@@ -50,9 +50,24 @@ impl ReceivingDb {
         if self.disk.exists(&self.target)? {
             return self.abort();
         }
+        if let Err(damage) = self.verify() {
+            self.abort()?;
+            return Err(damage);
+        }
         self.file.sync_all()?;
         self.disk.rename(&self.temporary, &self.target)?;
         self.disk.sync_dir(&self.snap_dir)
+    }
+
+    /// Refuses what is no whole database. Once raft has taken the snapshot there is no way back: it must be installed.
+    fn verify(&self) -> io::Result<()> {
+        // An empty file would be made into a new database.
+        if self.len == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the database is empty"));
+        }
+        // Opening walks the whole file.
+        let opened = bolt::Db::open(self.disk.clone(), &self.temporary, bolt::Options::default());
+        opened.map(drop).map_err(|damage| io::Error::new(io::ErrorKind::InvalidData, damage))
     }
 
     /// Gives up.

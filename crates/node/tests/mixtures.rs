@@ -143,12 +143,20 @@ fn a_received_snapshot_is_installed_at_the_start() {
 
     let now = Now { monotonic: Duration::from_secs(1), unix_millis: 1_700_000_000_000 };
     let mut booted = boot(options(Arc::new(behind.clone()), config()), now).unwrap();
-    let mut receiving = ReceivingDb::begin(Arc::new(behind.clone()), &booted.dir, metadata.index, 0).unwrap();
-    let mut chunks = ready.source.stream();
+    let (mut whole, mut chunks) = (Vec::new(), ready.source.stream());
     while let Some(chunk) = chunks.next_chunk().unwrap() {
-        receiving.write(&chunk).unwrap();
+        whole.extend_from_slice(&chunk);
     }
-    receiving.finish().unwrap();
+    let receive = |bytes: &[u8]| {
+        let mut receiving = ReceivingDb::begin(Arc::new(behind.clone()), &booted.dir, metadata.index, 0).unwrap();
+        receiving.write(bytes).unwrap();
+        receiving.finish()
+    };
+    // No whole database is refused while there is a way back, and nothing of it is kept.
+    for cut in [0, whole.len() / 2] {
+        assert_eq!(receive(&whole[..cut]).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+    }
+    receive(&whole).unwrap();
     let hard_state = Some(HardState { term: metadata.term, vote: 0, commit: metadata.index });
     let batch = Batch { seq: 1, snapshot: Some(Arc::new(snapshot)), hard_state, ..Batch::default() };
     booted.log_writer.append(batch).unwrap();
