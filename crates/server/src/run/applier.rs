@@ -32,7 +32,7 @@ pub enum ToApplier {
     /// Give the database as of the last entry applied to this ticket.
     Snapshot(Ticket),
     /// Seal the state and hand it to the peer that this `MsgSnap` is for.
-    SendSnapshot(Message),
+    SendSnapshot(Box<Message>),
     /// A password is hashed: the index of its entry, and the text.
     Hashed(u64, String),
     /// Commit everything and end.
@@ -103,7 +103,7 @@ fn handle(applier: &mut Applier, message: Option<ToApplier>, now: Now) -> Output
         Some(ToApplier::Committed(done)) => applier.committed(done, now),
         Some(ToApplier::Defragment(ticket)) => applier.defragment(ticket, now),
         Some(ToApplier::Snapshot(ticket)) => applier.snapshot(ticket, now),
-        Some(ToApplier::SendSnapshot(message)) => applier.send_snapshot(message, now),
+        Some(ToApplier::SendSnapshot(message)) => applier.send_snapshot(*message, now),
         Some(ToApplier::Hashed(index, text)) => applier.hashed(index, text, now),
         Some(ToApplier::Stop) => applier.stop(now),
         None => Ok(Output::default()),

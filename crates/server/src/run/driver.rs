@@ -137,7 +137,7 @@ fn carry_out(action: Action, ends: &Ends, replies: &mut Vec<(Ticket, Reply)>) {
         Action::Published => drop(ends.phase.send_replace(Phase::Ready)),
         Action::Purge => drop(ends.purge.send(())),
         Action::Send(messages) => ends.transport.send(messages),
-        Action::SendSnapshot(message) => drop(ends.applier.send(ToApplier::SendSnapshot(message))),
+        Action::SendSnapshot(message) => drop(ends.applier.send(ToApplier::SendSnapshot(Box::new(message)))),
         Action::AskVersions => {
             let inbox = ends.inbox.clone();
             let report = |(member, server)| VersionReport { member, server };
