@@ -15,7 +15,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 /// How long a server may take to answer, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
@@ -61,18 +61,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the program without waiting for it.
+    /// Starts the program as a cluster of its own without waiting for it.
     pub fn spawn(data: &Path, port: u16, flags: &[&str]) -> Server {
+        let cluster = format!("m1=http://127.0.0.1:{}", port + 1);
+        let all = [&["--name", "m1", "--initial-cluster", &cluster], flags].concat();
+        Server::spawn_member(data, port, &all)
+    }
+
+    /// Starts the program without waiting for it; the flags say which member it is of which cluster.
+    pub fn spawn_member(data: &Path, port: u16, flags: &[&str]) -> Server {
         let log = data.with_extension("log");
         let output = File::options().create(true).append(true).open(&log).expect("a log");
         let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", port + 1));
         let child = Command::new(env!("CARGO_BIN_EXE_etcd"))
             .arg("--data-dir")
             .arg(data)
-            .args(["--name", "m1"])
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &format!("m1={peer}")])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -91,13 +96,23 @@ impl Server {
 
     /// Waits until a read is answered.
     pub async fn ready(&mut self) {
+        self.answers(async |channel| {
+            let probe = RangeRequest { key: "probe".into(), ..Default::default() };
+            KvClient::new(channel).range(probe).await.is_ok()
+        })
+        .await;
+    }
+
+    /// Waits until this question has the right answer.
+    pub async fn answers(&mut self, ask: impl AsyncFn(Channel) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 panic!("the server ended with {status}:\n{}", self.log());
             }
-            if let Ok(mut kv) = KvClient::connect(self.url()).await
-                && kv.range(RangeRequest { key: "probe".into(), ..Default::default() }).await.is_ok()
+            let channel = Channel::from_shared(self.url()).expect("a URL").connect().await;
+            if let Ok(channel) = channel
+                && ask(channel).await
             {
                 return;
             }
@@ -136,6 +151,16 @@ impl Server {
         assert!(sent.expect("kill runs").success(), "the server was gone:\n{}", self.log());
     }
 
+    /// Waits until it has written this line; says how often by then.
+    pub async fn writes(&self, text: &str) -> usize {
+        until(text, async || Some(self.log().matches(text).count()).filter(|count| *count > 0)).await
+    }
+
+    /// Waits for the end without holding up the thread.
+    pub async fn ended(&mut self) -> ExitStatus {
+        until("the end of the server", async || self.child.try_wait().expect("a child")).await
+    }
+
     /// Waits for the end.
     pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("a child")
@@ -162,6 +187,18 @@ impl Drop for Server {
         // Both fail only where it has ended already, which is what is wanted.
         let _killed = self.child.kill();
         let _waited = self.child.wait();
+    }
+}
+
+/// What this gives, as soon as it gives something.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "in vain waited for: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

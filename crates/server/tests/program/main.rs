@@ -1,5 +1,6 @@
 //! The program from outside, as a child process.
 
+mod cluster;
 mod common;
 mod quota;
 mod serve;
