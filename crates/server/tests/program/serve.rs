@@ -80,7 +80,7 @@ async fn refused_requests_are_told() {
     kv.put(unknown).await.expect_err("no such lease");
     put(&mut kv, "a", b"1".to_vec()).await.expect("put");
     let compact = CompactionRequest { revision: 2, physical: false };
-    kv.compact(compact.clone()).await.expect("compacted");
+    kv.compact(compact).await.expect("compacted");
     kv.compact(compact).await.expect_err("compacted already");
     let log = server.log();
     assert_eq!(log.matches("\"msg\":\"failed to apply request\"").count(), 1, "{log}");
