@@ -2,7 +2,7 @@
 //! that is not on this machine is left out, and says so.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// Where the programs lie, built if they are not yet.
