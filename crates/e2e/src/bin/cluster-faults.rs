@@ -1,7 +1,7 @@
 //! `cluster-faults --binary BINARY [--seconds N] [--phases A,B,...] [--seed N] [--holds MILLISECONDS] [--sizes 2,4,7,9]
-//! [--asks-progress true] [--syncs strict|journal|lying]`: clusters of processes in a network of their own, harmed under load; see [`e2e::cluster`]. The
-//! phases are network5, network3, disks3, full3, sizes and split; `--seconds` is the time of faults in all. Needs root,
-//! iproute2, nftables and `/dev/fuse`.
+//! [--asks-progress true] [--syncs strict|journal|lying]`: clusters of processes in a network of their own, harmed under load;
+//! see [`e2e::cluster`]. The phases are network5, network3, disks3, full3, stall3 (not unless named: a leader's disk hangs
+//! for 60 s), sizes and split; `--seconds` is the time of faults in all. Needs root, iproute2, nftables and `/dev/fuse`.
 
 use e2e::cluster::arguments::Arguments;
 use e2e::cluster::disk::Syncs;
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// What a phase may take beyond the time of its faults: forming, the last healing, judging.
 const MARGIN_SECS: u64 = 900;
+
+/// How long the disk hangs in `stall3`.
+const STALL_MILLIS: u64 = 60_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Failure> {
@@ -44,7 +47,8 @@ async fn run(arguments: &Arguments, seconds: u64) -> Result<usize, Failure> {
             }
             "split" => violations += counted(sizes::split_of_four(&binary).await),
             name => {
-                let seconds = seconds * share(name) / shares.max(1);
+                // One fault at least.
+                let seconds = (seconds * share(name) / shares.max(1)).max(1);
                 violations += phase::run(&phase(name, arguments, seconds)?).await?;
             }
         }
@@ -77,10 +81,14 @@ fn phase(name: &str, arguments: &Arguments, seconds: u64) -> Result<Phase, Failu
         "network5" => ("network5", 5, Kind::Plain, true, NETWORK.to_vec()),
         "network3" => ("network3", 3, Kind::Plain, true, NETWORK.to_vec()),
         "disks3" => ("disks3", 3, Kind::Test(arguments.or("syncs", Syncs::Strict)?), false, DISKS.to_vec()),
+        "stall3" => {
+            ("stall3", 3, Kind::Test(arguments.or("syncs", Syncs::Strict)?), false, vec![Fault::StallLeaderSyncs])
+        }
         "full3" => ("full3", 3, Kind::Small(900), false, vec![Fault::FillDisk]),
         other => return Err(format!("there is no phase {other}").into()),
     };
     let holds: u64 = arguments.or("holds", 4000)?;
+    let holds = if name == "stall3" { STALL_MILLIS..STALL_MILLIS + 1 } else { holds / 4..holds };
     // A small count lets snapshots fall into the run.
     let extra = ["--snapshot-count", "1000", "--max-wals", "2", "--max-snapshots", "2"].map(str::to_owned).to_vec();
     let form = Form {
@@ -92,5 +100,5 @@ fn phase(name: &str, arguments: &Arguments, seconds: u64) -> Result<Phase, Failu
         seed: arguments.or("seed", 1)?,
     };
     let asks_progress = arguments.or("asks-progress", true)?;
-    Ok(Phase { name, form, faults, seconds, holds: holds / 4..holds, asks_progress })
+    Ok(Phase { name, form, faults, seconds, holds, asks_progress })
 }
