@@ -18,7 +18,6 @@ use tonic::codec::{Codec, EncodeBuf, Encoder};
 use tonic::server::{Grpc, StreamingService};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-
 /// The door for watches.
 #[derive(Clone)]
 pub struct WatchDoor {

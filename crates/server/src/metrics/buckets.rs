@@ -79,7 +79,9 @@ mod tests {
     fn last_bounds_are_etcds() {
         let last = |buckets: &Buckets| *buckets.bounds.last().unwrap();
         let all = [(&E1, 8.192), (&E3, 409.6), (&E4, 655.36), (&E5, 163.84), (&E6, 52.4288), (&E8, 8_388_608.0)];
-        for (buckets, bound) in all.into_iter().chain([(&E2, 51.2), (&E7, 3.2768), (&E10, 4096.0), (&E11, 819_200.0), (&GRPC, 10.0)]) {
+        for (buckets, bound) in
+            all.into_iter().chain([(&E2, 51.2), (&E7, 3.2768), (&E10, 4096.0), (&E11, 819_200.0), (&GRPC, 10.0)])
+        {
             assert_eq!(last(buckets), bound);
             assert_eq!(buckets.bounds.len(), buckets.nanos.len());
         }

@@ -138,7 +138,8 @@ impl Member {
             figures,
             serving,
         });
-        let member = Member { shared, phase: phase_seen, inbox, applier: to_applier, driver, applier_thread, log_thread };
+        let member =
+            Member { shared, phase: phase_seen, inbox, applier: to_applier, driver, applier_thread, log_thread };
         Ok((member, peers))
     }
 
