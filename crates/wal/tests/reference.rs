@@ -97,6 +97,15 @@ impl Etcd {
     }
 }
 
+impl Etcd {
+    /// Stops it in good order: one that is killed may leave half a record.
+    fn stop(mut self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap();
+    }
+}
+
 impl Drop for Etcd {
     fn drop(&mut self) {
         self.child.kill().unwrap();
@@ -122,7 +131,7 @@ fn exchange(program: &Path) {
     for n in 0..40 {
         etcd.ctl(&["put", &format!("key{n}"), &format!("value {n}")]);
     }
-    drop(etcd);
+    etcd.stop();
 
     // The same log in small segments.
     let theirs = read(&dir);
@@ -154,7 +163,7 @@ fn exchange(program: &Path) {
     assert!(matches!(second, Err(wal::WalError::Locked { .. })), "etcd's lock and ours see each other");
     etcd.ctl(&["put", "after", "us"]);
     assert_eq!(etcd.ctl(&["get", "after", "--print-value-only"]), "us\n");
-    drop(etcd);
+    etcd.stop();
     let after = read(&dir);
     assert_eq!(after.entries[..theirs.entries.len()], theirs.entries);
     assert!(after.entries.len() > theirs.entries.len());
@@ -172,7 +181,7 @@ fn exchange(program: &Path) {
     wal.close().unwrap();
     let etcd = Etcd::start(program, dir.data_dir());
     assert_eq!(etcd.ctl(&["get", "after", "--print-value-only"]), "us\n");
-    drop(etcd);
+    etcd.stop();
 }
 
 /// The chain of checksums across segments that etcd filled and cut; we go on, cutting one ourselves, and etcd after us.
@@ -189,7 +198,7 @@ fn full_segments(program: &Path) {
     for n in 0..100 {
         assert!(etcd.try_ctl(&["put", &format!("key{n}")], &value).is_some());
     }
-    drop(etcd);
+    etcd.stop();
     let theirs = read(&dir);
     assert_eq!(segments(&dir), 3, "two were filled");
     for at in valid_snapshot_records(&RealDisk, dir.wal()).unwrap() {
